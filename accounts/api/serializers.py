@@ -1,0 +1,83 @@
+"""The objects and bodies of this app on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Literal, TypedDict
+from uuid import UUID
+
+from rest_framework import serializers
+
+from accounts.models import NAME_MAX_LENGTH, Locale, User
+from authsvc.http.serializers import EmailField, Input, OpaqueField, PasswordField, TextField
+
+TOKEN_MAX_LENGTH = 512
+DEVICE_NAME_MAX_LENGTH = 100
+
+
+class UserObject(TypedDict):
+    """A person, as that person sees the account."""
+
+    id: UUID
+    name: str
+    email: Annotated[str, "email"]
+    role: Literal["user", "admin"]
+    isVerified: bool
+    mfaEnabled: bool
+    locale: Literal["en", "de", "es", "fr"]
+    createdAt: datetime
+    lastLoginAt: datetime | None
+
+
+def user_object(user: User) -> UserObject:
+    """Return an account as the API shows it."""
+    return {
+        "id": user.id,
+        "name": user.name,
+        "email": user.email,
+        "role": user.role,
+        "isVerified": user.is_verified,
+        "mfaEnabled": user.mfa_enabled,
+        "locale": user.locale,
+        "createdAt": user.created_at,
+        "lastLoginAt": user.last_login,
+    }
+
+
+class RegisterInput(Input):
+    """A new account."""
+
+    name = TextField(max_length=NAME_MAX_LENGTH)
+    email = EmailField()
+    password = PasswordField(allow_blank=True)
+
+
+class VerifyEmailQuery(Input):
+    """The token of a mailed link."""
+
+    token = OpaqueField(max_length=TOKEN_MAX_LENGTH)
+
+
+class VerifyEmailInput(VerifyEmailQuery):
+    """The token, and the password where the address was registered more than once."""
+
+    password = PasswordField(required=False, allow_blank=True)
+
+
+class EmailInput(Input):
+    """An address."""
+
+    email = EmailField()
+
+
+class LoginInput(Input):
+    """A sign-in by password."""
+
+    email = EmailField()
+    password = PasswordField()
+    deviceName = TextField(source="device_name", max_length=DEVICE_NAME_MAX_LENGTH, required=False)
+
+
+class ProfileInput(Input):
+    """What people change about themselves."""
+
+    name = TextField(max_length=NAME_MAX_LENGTH, required=False)
+    locale = serializers.ChoiceField(choices=Locale.choices, required=False)

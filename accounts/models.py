@@ -1,0 +1,122 @@
+"""The person."""
+
+from typing import ClassVar
+from uuid import uuid4
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
+
+from authsvc.addresses import MAX_LENGTH
+from authsvc.ids import uuid7
+
+NAME_MAX_LENGTH = 100
+
+
+class Role(models.TextChoices):
+    """What a person may do."""
+
+    USER = "user", _("user")
+    ADMIN = "admin", _("administrator")
+
+
+class Locale(models.TextChoices):
+    """Languages in which the service speaks."""
+
+    ENGLISH = "en", "English"
+    GERMAN = "de", "Deutsch"
+    SPANISH = "es", "Español"
+    FRENCH = "fr", "Français"
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes accounts, and finds them by the canonical address alone."""
+
+    def create_user(self, *, email: str, name: str, password_hash: str, locale: str = Locale.ENGLISH) -> "User":
+        """Insert an unverified account. `email` is canonical; raises `IntegrityError` where it is taken."""
+        user = self.model(email=email, name=name, password=password_hash, locale=locale)
+        user.save(force_insert=True)
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Find by exact match: `iexact` would scan the table."""
+        return self.get(email=username)
+
+
+class User(AbstractBaseUser):
+    """Somebody who can sign in.
+
+    `stamp` is carried by every credential and changes with each change that must end them.
+    `audit_key` stands for the person in the audit log, so that erasing the account leaves a
+    pseudonym behind. The password of a registration that two people claim is unusable until the
+    owner of the address sets one.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    email = models.EmailField(_("email address"), max_length=MAX_LENGTH, unique=True)
+    name = models.CharField(_("name"), max_length=NAME_MAX_LENGTH)
+    role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.USER)
+    is_active = models.BooleanField(_("active"), default=True)
+    verified_at = models.DateTimeField(_("verified at"), null=True, blank=True)
+    locale = models.CharField(_("language"), max_length=5, choices=Locale.choices, default=Locale.ENGLISH)
+    stamp = models.UUIDField(default=uuid4, editable=False)
+    audit_key = models.UUIDField(default=uuid4, editable=False, unique=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints: ClassVar = [
+            models.UniqueConstraint(Lower("email"), name="user_email_any_case"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["created_at"], name="user_created"),
+            models.Index(fields=["role", "verified_at"], name="user_role_verified"),
+            models.Index(
+                fields=["created_at"], condition=models.Q(verified_at__isnull=True), name="user_unverified_created"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the person has proved that the address is theirs."""
+        return self.verified_at is not None
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the admin site is open to this person."""
+        return self.role == Role.ADMIN
+
+    @property
+    def mfa_enabled(self) -> bool:
+        """Whether signing in takes a second factor. None can be enrolled yet."""
+        return False
+
+    def has_perm(self, _perm: str, _obj: object = None) -> bool:
+        """Tell whether the admin site allows an action: there is one kind of staff."""
+        return self.is_active and self.is_staff
+
+    def has_module_perms(self, _app_label: str) -> bool:
+        """Tell whether the admin site shows an app."""
+        return self.is_active and self.is_staff
+
+    def get_session_auth_hash(self) -> str:
+        """Return what an admin session is bound to: it ends with the stamp, like every credential."""
+        return salted_hmac("accounts.User.session", f"{self.stamp}", algorithm="sha256").hexdigest()
+
+    def get_session_auth_fallback_hash(self) -> "list[str]":  # type: ignore[override]
+        """Return no fallbacks: rotating `SECRET_KEY` signs staff out."""
+        return []

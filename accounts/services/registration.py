@@ -1,0 +1,236 @@
+"""From a stranger to a verified account.
+
+The answer never tells whether an address is taken: each branch costs one password hash and gives
+the same shape, and what really happened goes to the owner of the address by mail.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts import emails, selectors
+from accounts.models import User
+from accounts.services.passwords import check_new_password
+from audit import services as audit
+from audit.events import EventType, Outcome
+from audit.origin import Origin
+from authsvc import crypto, hashing
+from authsvc.errors import DomainError, ErrorCode, Kind, Unavailable
+from authsvc.tokens.models import OneTimeToken, Purpose
+from authsvc.tokens.services import one_time
+
+VERIFICATION_LIFE = timedelta(hours=24)
+
+
+class EmailTaken(DomainError):
+    """Somebody has this address already; said only where neutral answers are switched off."""
+
+    code = ErrorCode.EMAIL_TAKEN
+    kind = Kind.CONFLICT
+    message = _("This address is already registered.")
+    field = "email"
+
+
+class InvalidLink(DomainError):
+    """The link is wrong, over, or no longer for the address of the account."""
+
+    code = ErrorCode.INVALID_TOKEN
+    message = _("This link is not valid or no longer valid.")
+    field = "token"
+
+
+class PasswordRequired(DomainError):
+    """Two people gave this address a password: neither counts, the owner of the mailbox sets one."""
+
+    code = ErrorCode.REQUIRED
+    message = _("This address was registered more than once. Choose the password that is to count.")
+    field = "password"
+
+
+class PasswordNotAsked(DomainError):
+    """A password was sent for a registration that has one."""
+
+    code = ErrorCode.UNKNOWN_FIELD
+    message = _("This registration already has its password.")
+    field = "password"
+
+
+def register(*, name: str, email: str, password: str, locale: str, origin: Origin) -> User:
+    """Create an account, or tell the owner of the address by mail that somebody tried to.
+
+    Returns what to show: the new account, or for a taken address one of the same shape that is
+    stored nowhere. Raises `WeakPassword`, `EmailTaken`, `authsvc.errors.Unavailable`.
+    """
+    check_new_password(password, name=name, email=email)
+    owner = User.objects.filter(email=email).first()
+    if owner is not None and selectors.is_lapsed(owner, timezone.now()):
+        _drop_lapsed(owner, origin=origin)
+        owner = None
+    if owner is None:
+        password_hash = hashing.make(password)
+        try:
+            return _create(name=name, email=email, password_hash=password_hash, locale=locale, origin=origin)
+        except IntegrityError:
+            owner = User.objects.filter(email=email).first()
+    if owner is None:
+        raise Unavailable
+    same_password = hashing.verify(password, owner.password)
+    if owner.is_verified or not owner.is_active:
+        _refuse_taken(owner, origin=origin)
+    else:
+        _repeat(owner, same_password=same_password, origin=origin)
+    return User(name=name, email=email, locale=locale)
+
+
+def resend_verification(*, email: str, origin: Origin) -> None:
+    """Mail a new link to an account that still waits for one; whoever asks learns nothing."""
+    user = selectors.user_by_email(email)
+    with transaction.atomic():
+        if user is not None and user.is_active and not user.is_verified:
+            mail_verification(user)
+        audit.record(
+            EventType.ACCOUNT_EMAIL_VERIFICATION_REQUESTED, origin=origin, subject=user.audit_key if user else None
+        )
+
+
+def mail_verification(user: User) -> None:
+    """Make a link and queue the mail that carries it, in the caller's transaction."""
+    token = crypto.new_token()
+    mail = emails.verification(user=user, token=token)
+    one_time.register(token=token, purpose=Purpose.VERIFY_EMAIL, user=user, mail=mail, lifetime=VERIFICATION_LIFE)
+
+
+def peek_verification(*, token: str) -> User:
+    """Return whom a link would verify, changing nothing. Raises `InvalidLink`."""
+    return _find(token).user
+
+
+def verify_email(*, token: str, password: str | None, origin: Origin) -> User:
+    """Set an account to verified by its mailed link.
+
+    Within the link's 24 hours a second use answers the same and changes nothing: mail scanners
+    open links too. Raises `InvalidLink`, `PasswordRequired`, `PasswordNotAsked`, `WeakPassword`;
+    none of them uses the link up.
+    """
+    link = _find(token)
+    if link.user.is_verified:
+        return link.user
+    new_hash = _password_of_the_owner(link.user, password)
+    if _verify(link, new_hash=new_hash, origin=origin):
+        return User.objects.get(pk=link.user_id)
+    return _after_a_race(token)
+
+
+def drop_registration(*, token: str, origin: Origin) -> None:
+    """Delete an unverified account whose address belongs to somebody who did not register.
+
+    Raises `InvalidLink`, also where the account was verified meanwhile.
+    """
+    link = _find(token)
+    with transaction.atomic():
+        user = User.objects.select_for_update().filter(pk=link.user_id, verified_at__isnull=True).first()
+        if user is None:
+            raise InvalidLink
+        audit.record(EventType.ACCOUNT_REGISTRATION_DROPPED, origin=origin, subject=user.audit_key)
+        user.delete()
+
+
+def purge_unverified(*, origin: Origin) -> int:
+    """Delete the accounts that were never verified in time; return how many."""
+    due = User.objects.filter(verified_at__isnull=True, created_at__lte=timezone.now() - settings.UNVERIFIED_TTL)
+    dropped = 0
+    for user in due.iterator(chunk_size=500):
+        dropped += _drop_lapsed(user, origin=origin)
+    return dropped
+
+
+def _find(token: str) -> OneTimeToken:
+    link = one_time.find(token, purpose=Purpose.VERIFY_EMAIL)
+    if link is None or not link.user.is_active:
+        raise InvalidLink
+    return link
+
+
+def _create(*, name: str, email: str, password_hash: str, locale: str, origin: Origin) -> User:
+    with transaction.atomic():
+        user = User.objects.create_user(email=email, name=name, password_hash=password_hash, locale=locale)
+        mail_verification(user)
+        audit.record(EventType.ACCOUNT_REGISTRATION_CREATED, origin=origin, subject=user.audit_key)
+    return user
+
+
+def _refuse_taken(owner: User, *, origin: Origin) -> None:
+    with transaction.atomic():
+        if settings.REGISTRATION_NEUTRAL:
+            emails.already_registered(user=owner)
+        audit.record(
+            EventType.ACCOUNT_REGISTRATION_REFUSED, origin=origin, subject=owner.audit_key, outcome=Outcome.REFUSED
+        )
+    if not settings.REGISTRATION_NEUTRAL:
+        raise EmailTaken
+
+
+def _repeat(owner: User, *, same_password: bool, origin: Origin) -> None:
+    """Mail the link again. With another password than the first, none of them counts any more."""
+    event = EventType.ACCOUNT_REGISTRATION_REPEATED if same_password else EventType.ACCOUNT_REGISTRATION_CONTESTED
+    with transaction.atomic():
+        user = User.objects.select_for_update().filter(pk=owner.pk, verified_at__isnull=True).first()
+        if user is None:
+            return
+        if not same_password:
+            user.set_unusable_password()
+            user.save(update_fields=["password", "updated_at"])
+        mail_verification(user)
+        audit.record(event, origin=origin, subject=user.audit_key)
+
+
+def _password_of_the_owner(user: User, password: str | None) -> str | None:
+    """Return the hash of the password that the owner of a contested address sets, `None` for any other."""
+    if user.has_usable_password():
+        if password is not None:
+            raise PasswordNotAsked
+        return None
+    if password is None:
+        raise PasswordRequired
+    check_new_password(password, name=user.name, email=user.email)
+    return hashing.make(password)
+
+
+def _verify(link: OneTimeToken, *, new_hash: str | None, origin: Origin) -> bool:
+    """Verify by one conditional update; false where the account changed since it was read."""
+    user = link.user
+    changes = {"verified_at": timezone.now(), "updated_at": timezone.now(), "password": new_hash or user.password}
+    with transaction.atomic():
+        verified = User.objects.filter(
+            pk=user.pk,
+            verified_at__isnull=True,
+            is_active=True,
+            email=link.address,
+            stamp=link.stamp,
+            password=user.password,
+        ).update(**changes)
+        if verified:
+            one_time.consume(link)
+            audit.record(EventType.ACCOUNT_EMAIL_VERIFIED, origin=origin, subject=user.audit_key)
+    return bool(verified)
+
+
+def _after_a_race(token: str) -> User:
+    """Answer by what another request made of the account meanwhile."""
+    user = _find(token).user
+    if user.is_verified:
+        return user
+    raise PasswordRequired
+
+
+def _drop_lapsed(user: User, *, origin: Origin) -> bool:
+    with transaction.atomic():
+        lapsed = User.objects.select_for_update().filter(pk=user.pk, verified_at__isnull=True).first()
+        if lapsed is None:
+            return False
+        audit.record(EventType.ACCOUNT_REGISTRATION_EXPIRED, origin=origin, subject=lapsed.audit_key)
+        lapsed.delete()
+    return True

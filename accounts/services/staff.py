@@ -1,0 +1,116 @@
+"""What operators and staff do to the accounts of people."""
+
+import unicodedata
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import NAME_MAX_LENGTH, Role, User
+from accounts.services import passwords
+from audit import services as audit
+from audit.events import EventType
+from audit.origin import Origin
+from authsvc import hashing
+from authsvc.addresses import InvalidAddress, canonical
+from authsvc.errors import DomainError, ErrorCode, Kind
+
+_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
+_DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class UnusableAddress(DomainError):
+    """Not an address that mail could be sent to."""
+
+    code = ErrorCode.INVALID_FORMAT
+    message = _("This is not a valid email address.")
+    field = "email"
+
+
+class UnusableName(DomainError):
+    """Empty, too long, or with characters that no name needs."""
+
+    code = ErrorCode.INVALID_FORMAT
+    message = _("A name has 1 to 100 characters, without control characters.")
+    field = "name"
+
+
+class NotAnAdmin(DomainError):
+    """The address belongs to somebody who is no administrator; nobody becomes one by accident."""
+
+    code = ErrorCode.EMAIL_TAKEN
+    kind = Kind.CONFLICT
+    message = _("An account with this address exists and is not an administrator's. Nothing was changed.")
+    field = "email"
+
+
+def create_admin(*, email: str, name: str, password: str, origin: Origin, dry_run: bool = False) -> tuple[User, bool]:
+    """Create a verified administrator; return it, and whether it is new.
+
+    Where the address is an administrator's already, nothing changes, the password included. A dry
+    run checks everything and writes nothing. Raises `UnusableAddress`, `UnusableName`,
+    `NotAnAdmin`, `WeakPassword`, `Unavailable`.
+    """
+    address, name = _address(email), clean_name(name)
+    existing = User.objects.filter(email=address).first()
+    if existing is not None:
+        return _as_admin(existing), False
+    passwords.check_new_password(password, name=name, email=address)
+    if dry_run:
+        return User(email=address, name=name, role=Role.ADMIN), True
+    password_hash = hashing.make(password)
+    try:
+        return _insert_admin(address, name=name, password_hash=password_hash, origin=origin), True
+    except IntegrityError:  # somebody else took the address meanwhile
+        return _as_admin(User.objects.get(email=address)), False
+
+
+def update_person(*, user_id: UUID, name: str, locale: str, origin: Origin) -> User:
+    """Set name and language of an account on behalf of staff. Raises `UnusableName`."""
+    name = clean_name(name)
+    with transaction.atomic():
+        user = User.objects.select_for_update().get(pk=user_id)
+        wanted = {"name": name, "locale": locale}
+        changed = [field for field, value in wanted.items() if getattr(user, field) != value]
+        if changed:
+            user.name, user.locale = name, locale
+            user.save(update_fields=[*changed, "updated_at"])
+            audit.record(
+                EventType.ACCOUNT_UPDATED_BY_STAFF,
+                subject=user.audit_key,
+                metadata={"fields": ",".join(changed)},
+                origin=origin,
+            )
+    return user
+
+
+def clean_name(name: str) -> str:
+    """Return a name trimmed and in NFC. Raises `UnusableName`."""
+    name = unicodedata.normalize("NFC", name.strip())
+    unusable = any(unicodedata.category(char) in _CONTROLS or char in _DIRECTION_OVERRIDES for char in name)
+    if unusable or not 1 <= len(name) <= NAME_MAX_LENGTH:
+        raise UnusableName
+    return name
+
+
+@transaction.atomic
+def _insert_admin(address: str, *, name: str, password_hash: str, origin: Origin) -> User:
+    user = User.objects.create_user(email=address, name=name, password_hash=password_hash)
+    user.role, user.verified_at = Role.ADMIN, timezone.now()
+    user.save(update_fields=["role", "verified_at", "updated_at"])
+    audit.record(EventType.ACCOUNT_ADMIN_CREATED, subject=user.audit_key, origin=origin)
+    return user
+
+
+def _as_admin(user: User) -> User:
+    if user.role != Role.ADMIN:
+        raise NotAnAdmin
+    return user
+
+
+def _address(email: str) -> str:
+    try:
+        return canonical(email)
+    except InvalidAddress as reason:
+        raise UnusableAddress from reason

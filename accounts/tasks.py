@@ -1,0 +1,12 @@
+"""Periodic housekeeping of accounts."""
+
+from celery import shared_task
+
+from accounts.services import registration
+from audit.origin import Origin
+
+
+@shared_task
+def purge_unverified(**_from_newer_senders: object) -> None:
+    """Delete the accounts that nobody verified in time."""
+    registration.purge_unverified(origin=Origin.system("purge_unverified"))

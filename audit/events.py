@@ -1,0 +1,34 @@
+"""The closed list of what the log can say."""
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """What happened: area, subject, verb. Values are never renamed or reused."""
+
+    ACCOUNT_REGISTRATION_CREATED = "account.registration.created"
+    ACCOUNT_REGISTRATION_REPEATED = "account.registration.repeated"
+    ACCOUNT_REGISTRATION_CONTESTED = "account.registration.contested"
+    ACCOUNT_REGISTRATION_REFUSED = "account.registration.refused"
+    ACCOUNT_REGISTRATION_DROPPED = "account.registration.dropped"
+    ACCOUNT_REGISTRATION_EXPIRED = "account.registration.expired"
+    ACCOUNT_EMAIL_VERIFIED = "account.email.verified"
+    ACCOUNT_EMAIL_VERIFICATION_REFUSED = "account.email.verification_refused"
+    ACCOUNT_EMAIL_VERIFICATION_REQUESTED = "account.email.verification_requested"
+    ACCOUNT_SIGNIN_SUCCEEDED = "account.signin.succeeded"
+    ACCOUNT_SIGNIN_FAILED = "account.signin.failed"
+    ACCOUNT_PROFILE_UPDATED = "account.profile.updated"
+    ACCOUNT_ADMIN_CREATED = "account.admin.created"
+    ACCOUNT_UPDATED_BY_STAFF = "account.updated_by_staff"
+    SESSION_REFRESH_REUSED = "session.refresh.reused"
+    SESSION_REFRESH_REFUSED = "session.refresh.refused"
+    SESSION_ENDED = "session.ended"
+    SESSION_ALL_ENDED = "session.all_ended"
+
+
+class Outcome(StrEnum):
+    """How it went: done, tried with wrong proof, or not allowed."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    REFUSED = "refused"

@@ -1,0 +1,45 @@
+"""What answers where no view does: unknown paths, refused requests, failures."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from authsvc.errors import ErrorCode, Problem
+from authsvc.http.envelope import error_response
+from authsvc.http.exceptions import INTERNAL, NOT_FOUND
+
+_API = ("/api/", "/.well-known/")
+
+
+def bad_request(request: HttpRequest, _exception: Exception) -> HttpResponse:
+    """Answer a request that Django refused to look into (`handler400`)."""
+    return _answer(request, 400, Problem(ErrorCode.INVALID_FORMAT, _("The request is not understood.")))
+
+
+def permission_denied(request: HttpRequest, _exception: Exception) -> HttpResponse:
+    """Answer where nothing may be seen (`handler403`)."""
+    return _answer(request, 403, Problem(ErrorCode.PERMISSION_DENIED, _("You may not do this.")))
+
+
+def not_found(request: HttpRequest, _exception: Exception) -> HttpResponse:
+    """Answer an unknown path (`handler404`)."""
+    return _answer(request, 404, NOT_FOUND)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer a failure of ours, telling nothing of it (`handler500`)."""
+    return _answer(request, 500, INTERNAL)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """Answer a form that did not come from a page of ours (`CSRF_FAILURE_VIEW`)."""
+    return _answer(request, 403, Problem(ErrorCode.CSRF_FAILED, _("This form has expired. Load the page again.")))
+
+
+def _answer(request: HttpRequest, status: int, problem: Problem) -> HttpResponse:
+    """Answer a page to who asks for one outside of the API, else the envelope."""
+    wants_page = "text/html" in request.headers.get("Accept", "") and not request.path_info.startswith(_API)
+    if not wants_page:
+        return error_response(request, status=status, problems=[problem])
+    context = {"title": str(problem.message), "message": "", "request_id": getattr(request, "request_id", "")}
+    return render(request, "authsvc/error.html", context, status=status)

@@ -1,0 +1,108 @@
+"""What bodies are made of: strict fields, and inputs that refuse what they do not know."""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+from rest_framework.settings import api_settings
+
+from authsvc.addresses import MAX_LENGTH, InvalidAddress, canonical
+from authsvc.errors import ErrorCode
+from authsvc.http.parsing import field_name
+
+PASSWORD_MAX_BYTES = 1024
+_WHOLE = api_settings.NON_FIELD_ERRORS_KEY
+_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
+_DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class Input(serializers.Serializer[Any]):
+    """The body of a request. Keys that are not declared are refused, not ignored."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the validated values, or name all that is wrong at once."""
+        if not isinstance(data, Mapping):
+            raise serializers.ValidationError({_WHOLE: [ErrorDetail("not an object", code=ErrorCode.INVALID_TYPE)]})
+        errors: dict[str, Any] = {
+            field_name(name): [ErrorDetail("unknown", code=ErrorCode.UNKNOWN_FIELD)]
+            for name in data
+            if name not in self.fields
+        }
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as invalid:
+            errors |= dict(invalid.detail) if isinstance(invalid.detail, Mapping) else {}
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+
+class TextField(serializers.CharField):
+    """A string, and nothing that merely converts to one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the string in NFC, without characters that no text needs."""
+        if not isinstance(data, str):
+            _refuse(ErrorCode.INVALID_TYPE)
+        if any(unicodedata.category(character) in _CONTROLS or character in _DIRECTION_OVERRIDES for character in data):
+            _refuse(ErrorCode.INVALID_CHARACTER)
+        return unicodedata.normalize("NFC", super().to_internal_value(data))
+
+
+class EmailField(serializers.CharField):
+    """An email address, returned in its canonical form."""
+
+    def __init__(self, **options: Any) -> None:
+        """Bound the length before anything parses the address."""
+        super().__init__(**{"max_length": MAX_LENGTH, **options})
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Validate, then canonicalise: what comes out is what is looked up."""
+        if isinstance(data, str) and len(data) > MAX_LENGTH:
+            _refuse(ErrorCode.TOO_LONG)
+        return super().run_validation(data)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the canonical address."""
+        if not isinstance(data, str):
+            _refuse(ErrorCode.INVALID_TYPE)
+        try:
+            return canonical(data)
+        except InvalidAddress:
+            _refuse(ErrorCode.INVALID_FORMAT)
+
+
+class PasswordField(serializers.CharField):
+    """A password as typed: nothing trimmed; whether it is a good one is the policy's to say."""
+
+    def __init__(self, **options: Any) -> None:
+        """Never show a password in a browsable form."""
+        super().__init__(**{"trim_whitespace": False, "style": {"input_type": "password"}, **options})
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the password, unless no hash could take it."""
+        if not isinstance(data, str):
+            _refuse(ErrorCode.INVALID_TYPE)
+        if any(character == "\0" or unicodedata.category(character) == "Cs" for character in data):
+            _refuse(ErrorCode.INVALID_CHARACTER)
+        if len(data.encode()) > PASSWORD_MAX_BYTES:
+            _refuse(ErrorCode.TOO_LONG)
+        return data
+
+
+class OpaqueField(serializers.CharField):
+    """A token of ours: whatever it holds, only its owner can read it, so any string is taken."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the token."""
+        if not isinstance(data, str):
+            _refuse(ErrorCode.INVALID_TYPE)
+        if not data.isascii() or not data.isprintable():
+            _refuse(ErrorCode.INVALID_CHARACTER)
+        return data
+
+
+def _refuse(code: ErrorCode) -> NoReturn:
+    raise serializers.ValidationError(code.value, code=code)

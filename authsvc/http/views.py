@@ -1,0 +1,63 @@
+"""The base of every view of the API."""
+
+from typing import Any, ClassVar
+
+from rest_framework.exceptions import NotAcceptable
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from authsvc.errors import Text
+from authsvc.http.envelope import JSON, EnvelopeRenderer
+from authsvc.http.serializers import Input
+
+_JSON_ACCEPTED = ("", "*/*", JSON, "application/*")
+
+
+class ApiView(APIView):
+    """Parses, makes one domain call, answers. Signed-in users only, unless a view says otherwise."""
+
+    http_method_names: ClassVar[list[str]] = ["get", "head", "post", "patch", "delete"]  # type: ignore[misc]
+    permission_classes: Any = (IsAuthenticated,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse a method that does not exist before asking who calls."""
+        if not hasattr(self, (request.method or "").lower()):
+            self.http_method_not_allowed(request)
+        super().initial(request, *args, **kwargs)
+
+    def validated(self, takes: type[Input], body: object = None) -> dict[str, Any]:
+        """Return the body, or another mapping, as keyword arguments for a service.
+
+        Raises DRF's `ValidationError` with everything that is wrong.
+        """
+        values = takes(data=self.request.data if body is None else body)
+        values.is_valid(raise_exception=True)
+        return dict(values.validated_data)
+
+    def done(self, message: Text, data: object = None, *, status: int = 200) -> Response:
+        """Answer with a message and what the operation returns."""
+        response = Response(data, status=status)
+        response.message = message  # type: ignore[attr-defined]
+        return response
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:  # noqa: FBT001, FBT002 - DRF's signature
+        """Answer JSON, which is all there is, without ranking what the client might like better."""
+        accepted = request.META.get("HTTP_ACCEPT", "")
+        if force or accepted in _JSON_ACCEPTED or any(_allows_json(part) for part in accepted.split(",")):
+            return EnvelopeRenderer(), JSON
+        raise NotAcceptable
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """Return none: `Allow` belongs to 405, and one representation varies by nothing."""
+        return {}
+
+
+def _allows_json(part: str) -> bool:
+    media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    return media_type in _JSON_ACCEPTED[1:] and "q=0" not in parameters
+
+

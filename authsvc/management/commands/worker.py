@@ -1,0 +1,30 @@
+"""`manage.py worker`: one process that delivers mail and does the housekeeping."""
+
+import sys
+from typing import Any, ClassVar
+
+from celery import current_app
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+
+class Command(BaseCommand):
+    """Works until it is told to stop."""
+
+    help = "Run the jobs of the queue at CELERY_BROKER_URL. Ends with Ctrl-C or SIGTERM once running jobs are done."
+    requires_system_checks: ClassVar[list[str]] = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Work.
+
+        Raises `CommandError` in embedded mode, whose queue no other process can reach.
+        """
+        if settings.EMBEDDED:
+            raise CommandError("Embedded mode needs no worker: `serve` does its jobs.")
+        worker = current_app.Worker(
+            loglevel=None, quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True
+        )
+        self.stdout.write(f"authsvc worker ({settings.APP_ENV}) is starting")
+        self.stdout.flush()
+        worker.start()
+        sys.exit(worker.exitcode or 0)

@@ -1,0 +1,147 @@
+"""Sessions and signing keys, for staff: to look at, and to end sessions."""
+
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from authsvc.http.origin import origin_of
+from authsvc.tokens.models import EndReason, Session, SessionQuerySet, SigningKey
+from authsvc.tokens.services import sessions
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+    SessionModelAdmin = admin.ModelAdmin[Session]
+    KeyModelAdmin = admin.ModelAdmin[SigningKey]
+else:
+    SessionModelAdmin = KeyModelAdmin = admin.ModelAdmin
+
+
+class ReadOnly:
+    """Refuses every form, and every filter by a column that is not named in `lookups`."""
+
+    lookups: frozenset[str] = frozenset()
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Refuse other columns: `refresh_hash__startswith` would read digests byte by byte."""
+        del value, request
+        return lookup in self.lookups
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: services make these rows."""
+        del request
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse: services change these rows."""
+        del request, obj
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse: rows go when their owner or their time is over."""
+        del request, obj
+        return False
+
+
+class StateFilter(admin.SimpleListFilter):
+    """By whether a session can still be used."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Offer the three states."""
+        return [("live", _("live")), ("ended", _("ended")), ("expired", _("expired"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Session]) -> QuerySet[Session]:
+        """Keep the sessions in the chosen state."""
+        if self.value() == "ended":
+            return queryset.filter(ended_at__isnull=False)
+        if self.value() == "live":
+            return _live(queryset)
+        if self.value() == "expired":
+            return queryset.filter(ended_at__isnull=True).exclude(pk__in=_live(queryset).values("pk"))
+        return queryset
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnly, SessionModelAdmin):
+    """Signed-in devices. What tokens are made of is on no page."""
+
+    actions = ("end_selected",)
+    list_display = ("user", "device_name", "ip", "created_at", "last_activity_at", "state")
+    list_filter = (StateFilter, "created_at")
+    list_per_page = 50
+    list_select_related = ("user",)
+    lookups = frozenset({"state", "user__id__exact", "created_at__gte", "created_at__lt"})
+    ordering = ("-created_at",)
+    search_fields = ("user__email",)
+    show_full_result_count = False
+    fields = (
+        "user",
+        "state",
+        "device_name",
+        "user_agent",
+        "ip",
+        "amr",
+        "authenticated_at",
+        "created_at",
+        "last_activity_at",
+        "refreshed_at",
+        "expires_at",
+        "ended_at",
+        "end_reason",
+    )
+    readonly_fields = ("state", "expires_at")
+
+    @admin.display(description=_("state"))
+    def state(self, session: Session) -> "str | _StrPromise":
+        """Tell whether the session can still be used."""
+        if session.ended_at is not None:
+            return _("ended")
+        return _("live") if session.is_live(timezone.now()) else _("expired")
+
+    @admin.display(description=_("expires at"))
+    def expires_at(self, session: Session) -> Any:
+        """Tell when the session ends if nothing refreshes it."""
+        return session.expires_at
+
+    @admin.action(description=_("End selected sessions"), permissions=["view"])
+    def end_selected(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
+        """End each of them, with an entry in the audit log."""
+        origin = origin_of(request)
+        chosen = list(queryset.values_list("pk", flat=True))
+        ended = sum(sessions.end(session_id=session_id, reason=EndReason.STAFF, origin=origin) for session_id in chosen)
+        self.message_user(
+            request,
+            ngettext("%(ended)d session was ended.", "%(ended)d sessions were ended.", ended) % {"ended": ended},
+            messages.SUCCESS,
+        )
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead on to what the audit log has about the session."""
+        del request, extra_context
+        query = urlencode({"session_id": object_id})
+        return HttpResponseRedirect(f"{reverse('admin:audit_event_changelist')}?{query}")
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(ReadOnly, KeyModelAdmin):
+    """The keys that verify access tokens, in their public part."""
+
+    list_display = ("kid", "algorithm", "state", "created_at")
+    ordering = ("-created_at",)
+    fields = ("kid", "algorithm", "state", "created_at", "public_jwk")
+
+
+def _live(queryset: QuerySet[Session]) -> QuerySet[Session]:
+    return cast("SessionQuerySet", queryset).live()

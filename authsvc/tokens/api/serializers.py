@@ -1,0 +1,69 @@
+"""The objects of this app on the wire."""
+
+from datetime import datetime
+from typing import Literal, TypedDict
+from uuid import UUID
+
+from authsvc.tokens import devices
+from authsvc.tokens.models import Session
+from authsvc.tokens.services.sessions import Issued
+
+
+class DeviceObject(TypedDict):
+    """What a session runs on, from the user agent and the name its owner gave it."""
+
+    name: str
+    type: str
+    os: str
+    browser: str
+
+
+class SessionObject(TypedDict):
+    """A signed-in device."""
+
+    id: UUID
+    current: bool
+    device: DeviceObject
+    ip: str | None
+    createdAt: datetime
+    lastActivity: datetime
+    expiresAt: datetime
+    amr: list[str]
+
+
+class TokensObject(TypedDict):
+    """What a sign-in or a refresh gives. Lives are in seconds."""
+
+    tokenType: Literal["Bearer"]
+    accessToken: str
+    expiresIn: int
+    refreshToken: str
+    refreshExpiresIn: int
+    session: SessionObject
+
+
+def session_object(session: Session, *, current: bool) -> SessionObject:
+    """Return a session as the API shows it."""
+    device = devices.describe(user_agent=session.user_agent, device_name=session.device_name)
+    return {
+        "id": session.id,
+        "current": current,
+        "device": {"name": device.name, "type": device.type, "os": device.os, "browser": device.browser},
+        "ip": session.ip,
+        "createdAt": session.created_at,
+        "lastActivity": session.last_activity_at,
+        "expiresAt": session.expires_at,
+        "amr": session.amr,
+    }
+
+
+def tokens_object(issued: Issued) -> TokensObject:
+    """Return what was issued as the API shows it."""
+    return {
+        "tokenType": "Bearer",
+        "accessToken": issued.access_token,
+        "expiresIn": issued.expires_in,
+        "refreshToken": issued.refresh_token,
+        "refreshExpiresIn": issued.refresh_expires_in,
+        "session": session_object(issued.session, current=True),
+    }

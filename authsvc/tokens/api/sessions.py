@@ -1,0 +1,91 @@
+"""Going on with a session, and ending it."""
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authsvc.http.openapi import documented
+from authsvc.http.origin import origin_of
+from authsvc.http.serializers import Input, OpaqueField
+from authsvc.http.views import ApiView
+from authsvc.tokens.api.serializers import TokensObject, tokens_object
+from authsvc.tokens.authentication import bearer_token
+from authsvc.tokens.models import EndReason
+from authsvc.tokens.services import access, sessions
+from authsvc.tokens.services.access import InvalidToken
+
+REFRESH_TOKEN_MAX_LENGTH = 512
+
+
+class RefreshInput(Input):
+    """The token to be replaced."""
+
+    refreshToken = OpaqueField(source="token", max_length=REFRESH_TOKEN_MAX_LENGTH)
+
+
+class LogoutInput(Input):
+    """The session to end, for a client whose access token is over."""
+
+    refreshToken = OpaqueField(source="token", max_length=REFRESH_TOKEN_MAX_LENGTH, required=False)
+
+
+class RefreshView(ApiView):
+    """Exchanges a refresh token for its successor and a new access token."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @documented("refresh", takes=RefreshInput, gives=TokensObject, fails_with=[InvalidToken])
+    def post(self, request: Request) -> Response:
+        """Replace a refresh token.
+
+        Each token works once. Presented again within ten seconds it gets the same successor;
+        later, the session ends.
+        """
+        issued = sessions.refresh(**self.validated(RefreshInput), origin=origin_of(request))
+        return self.done(_("Session continued."), tokens_object(issued))
+
+
+class LogoutView(ApiView):
+    """Ends one session; whoever holds one of its tokens may."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @documented(
+        "logout",
+        takes=LogoutInput,
+        body_required=False,
+        bearer_optional=True,
+    )
+    def post(self, request: Request) -> Response:
+        """End the bearer's session, or that of the refresh token in the body. Safe to repeat."""
+        refresh_token = self.validated(LogoutInput).get("token")
+        self._end(request, refresh_token)
+        return self.done(_("Signed out."))
+
+    def _end(self, request: Request, refresh_token: str | None) -> None:
+        try:
+            bearer = bearer_token(request)
+            if bearer is not None:
+                claims = access.verify(bearer)
+                sessions.end(session_id=claims.session_id, reason=EndReason.LOGOUT, origin=origin_of(request))
+                return
+        except InvalidToken:
+            if refresh_token is None:
+                raise
+        if refresh_token is None:
+            raise NotAuthenticated
+        sessions.end_by_refresh_token(token=refresh_token, origin=origin_of(request))
+
+
+class LogoutAllView(ApiView):
+    """Ends every session of the caller."""
+
+    @documented("logout_all")
+    def post(self, request: Request) -> Response:
+        """End all sessions, the calling one included."""
+        sessions.end_all(user=request.user, reason=EndReason.LOGOUT_ALL, origin=origin_of(request))
+        return self.done(_("Signed out everywhere."))

@@ -1,0 +1,62 @@
+"""The job queue: the app, its queues, and everything that runs by the clock."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.schedules import crontab
+from celery.signals import setup_logging
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+# What came due while nothing could run it is not run twice: an entry that waited longer is dropped.
+SCHEDULE: dict[str, dict[str, Any]] = {
+    # task                                   when                                   dropped after
+    "authsvc.mail.tasks.sweep": {"schedule": 10.0, "options": {"expires": 10}},
+    "accounts.tasks.purge_unverified": {"schedule": crontab(minute="7"), "options": {"expires": 1800}},
+    "authsvc.tokens.tasks.purge_expired": {"schedule": crontab(minute="27"), "options": {"expires": 1800}},
+    "authsvc.mail.tasks.purge": {"schedule": crontab(minute="47"), "options": {"expires": 1800}},
+}
+MAIL = "authsvc.mail"
+HOUSEKEEPING = "authsvc.housekeeping"
+
+app = Celery("authsvc")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+app.conf.update(
+    beat_schedule={name: {"task": name, **entry} for name, entry in SCHEDULE.items()},
+    beat_max_loop_interval=10,
+    # Queues: mail never waits behind housekeeping, which one worker serves as well.
+    task_queues=[Queue(MAIL), Queue(HOUSEKEEPING)],
+    task_default_queue=HOUSEKEEPING,
+    task_routes={"authsvc.mail.tasks.deliver": {"queue": MAIL}, "authsvc.mail.tasks.sweep": {"queue": MAIL}},
+    # Tasks are safe to run twice and name rows by id: a job is done when it is done, whoever dies meanwhile.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    result_backend=None,
+    worker_prefetch_multiplier=1,
+    worker_pool="prefork",  # the only one that can end a task at its time limit
+    worker_concurrency=2,
+    worker_enable_remote_control=False,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    # A request that wakes delivery must not wait for a dead broker: the row is committed, the sweep finds it.
+    task_publish_retry=False,
+    broker_connection_timeout=0.5,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "socket_connect_timeout": 0.5,
+        "visibility_timeout": 90,  # longer than any task, short enough that a dead worker's job moves on
+        "max_retries": 0,
+    },
+)
+
+
+@setup_logging.connect
+def _keep_logging(**_sent: object) -> None:
+    """Leave logging as Django's settings made it; that this is connected keeps Celery from its own."""

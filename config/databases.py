@@ -1,0 +1,54 @@
+"""How the database is reached."""
+
+from pathlib import Path
+from typing import Any
+
+from config.values import Database
+
+# Per process. A process never has more threads that use the database than this.
+POOL_MAX = 10
+_POOL = {"min_size": 2, "max_size": POOL_MAX, "max_idle": 30, "timeout": 1}
+_TIMEOUTS = {"statement_timeout": 5000, "lock_timeout": 2000, "idle_in_transaction_session_timeout": 10_000}
+# A dead server is noticed within seconds, also by a connection that waits for an answer.
+_LIBPQ = {
+    "connect_timeout": 3,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": "authsvc",
+    "options": " ".join(f"-c {name}={milliseconds}" for name, milliseconds in _TIMEOUTS.items()),
+}
+_SQLITE_WAIT_SECONDS = 10
+
+
+def postgresql(address: Database) -> dict[str, Any]:
+    """Return Django's settings of a PostgreSQL database behind a pool of this process.
+
+    No server-side cursors and no prepared statements, so that a pooler in transaction mode may stand in between.
+    """
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": address.name,
+        "USER": address.user,
+        "PASSWORD": address.password,
+        "HOST": address.host,
+        "PORT": address.port,
+        "CONN_MAX_AGE": 0,
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": {"pool": dict(_POOL), **_LIBPQ, **address.parameters},
+    }
+
+
+def sqlite(path: Path | str) -> dict[str, Any]:
+    """Return Django's settings of an SQLite database whose writers wait for each other instead of failing."""
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": path,
+        "OPTIONS": {
+            "timeout": _SQLITE_WAIT_SECONDS,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }

@@ -1,0 +1,66 @@
+"""How log records are written: one line each on standard output, as JSON or for people."""
+
+from typing import Any, Literal
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+
+def configuration(*, level: str, style: Literal["json", "pretty"]) -> dict[str, Any]:
+    """Return the `dictConfig` of the process."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": _shared(),
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(style)],
+            },
+        },
+        "handlers": {
+            "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"},
+        },
+        "root": {"handlers": ["stdout"], "level": level},
+        "loggers": {
+            # The access log has every request; Django's own adds to it only what failed here.
+            "django": {"handlers": [], "level": "INFO", "propagate": True},
+            "django.request": {"level": "ERROR"},
+            "celery": {"level": "WARNING"},
+            "kombu": {"level": "WARNING"},
+            "_granian": {"handlers": [], "level": "WARNING", "propagate": True},
+        },
+    }
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        _without_request,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+    ]
+
+
+def _rendering(style: Literal["json", "pretty"]) -> list[Processor]:
+    """Return the last steps. Tracebacks come without local variables: those hold passwords and tokens."""
+    if style == "pretty":
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return [
+        structlog.processors.ExceptionRenderer(transformer),
+        structlog.processors.JSONRenderer(serializer=_json),
+    ]
+
+
+def _without_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Drop Django's request object: its text has the query string, where a token may be."""
+    event.pop("request", None)
+    return event
+
+
+def _json(event: EventDict, **_options: object) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

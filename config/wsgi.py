@@ -1,0 +1,15 @@
+"""The service as a WSGI application: what `manage.py serve` runs."""
+
+import os
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+
+from config import embedded
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+application = get_wsgi_application()
+
+if settings.EMBEDDED:
+    embedded.start()

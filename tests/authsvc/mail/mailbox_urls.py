@@ -1,0 +1,8 @@
+"""The URLs as embedded mode mounts them, whatever the profile of the test run."""
+
+from django.urls import include, path
+
+from config import urls
+
+handler400, handler403, handler404, handler500 = urls.handler400, urls.handler403, urls.handler404, urls.handler500
+urlpatterns = [*urls.urlpatterns, path("", include("authsvc.mail.urls"))]
