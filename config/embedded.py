@@ -4,6 +4,7 @@ Nothing else knows that they are threads. What the queue forgets when the proces
 the outbox, so the first job of every start is the sweep.
 """
 
+import time
 from multiprocessing.util import Finalize
 from threading import Thread
 
@@ -16,7 +17,8 @@ from django.conf import settings
 from config.celery import app
 
 _THREADS = 2
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 3.0
+_POLL_SECONDS = 0.02
 _TICK_SECONDS = 1.0
 
 
@@ -30,11 +32,10 @@ def start() -> None:
     worker = _Worker()
     clock = Service(app, max_interval=_TICK_SECONDS, scheduler_cls=Scheduler)
     app.send_task("authsvc.mail.tasks.sweep")
-    working = Thread(target=worker.start, name="worker", daemon=True)
-    working.start()
+    Thread(target=worker.start, name="worker", daemon=True).start()
     Thread(target=clock.start, name="clock", daemon=True).start()
     # Runs at the end of a forked server process, where `atexit` does not.
-    Finalize(None, _stop, args=(working, clock), exitpriority=100)
+    Finalize(None, _stop, args=(clock,), exitpriority=100)
 
 
 class _Worker(WorkController):
@@ -52,8 +53,10 @@ class _Worker(WorkController):
         )
 
 
-def _stop(working: Thread, clock: Service) -> None:
-    """Take nothing new, and give running jobs a moment to end."""
+def _stop(clock: Service) -> None:
+    """Take nothing new, and give running jobs a moment to end; the threads end with their process."""
     clock.stop()
     worker_state.should_stop = EX_OK
-    working.join(_STOP_SECONDS)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while worker_state.active_requests and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)

@@ -1,5 +1,6 @@
 """How log records are written: one line each on standard output, as JSON or for people."""
 
+import sys
 from typing import Any, Literal
 
 import orjson
@@ -29,7 +30,7 @@ def configuration(*, level: str, style: Literal["json", "pretty"]) -> dict[str, 
             "django.request": {"level": "ERROR"},
             "celery": {"level": "WARNING"},
             "kombu": {"level": "WARNING"},
-            "_granian": {"handlers": [], "level": "WARNING", "propagate": True},
+            "_granian": {"handlers": [], "propagate": True},
         },
     }
 
@@ -48,7 +49,9 @@ def _shared() -> list[Processor]:
 def _rendering(style: Literal["json", "pretty"]) -> list[Processor]:
     """Return the last steps. Tracebacks come without local variables: those hold passwords and tokens."""
     if style == "pretty":
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        return [
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [
         structlog.processors.ExceptionRenderer(transformer),

@@ -130,7 +130,7 @@ if HAS_REDIS:
         "KEY_PREFIX": "authsvc",
         "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.2, "SOCKET_TIMEOUT": 0.2},
     }
-CELERY_BROKER_URL = env.CELERY_BROKER_URL or env.REDIS_URL or "memory://"
+CELERY_BROKER_URL = env.CELERY_BROKER_URL or env.REDIS_URL or "memory://localhost"
 
 # Mail
 EMAIL_TIMEOUT = 10

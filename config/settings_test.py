@@ -30,7 +30,8 @@ if _PROFILE == "postgresql" and os.environ.get("TEST_DATABASE_URL"):
     os.environ.update(DATABASE_URL=os.environ["TEST_DATABASE_URL"])
 if _PROFILE == "postgresql" and os.environ.get("TEST_REDIS_URL"):
     os.environ.update(
-        REDIS_URL=os.environ["TEST_REDIS_URL"], CELERY_BROKER_URL=os.environ.get("TEST_BROKER_URL") or "memory://"
+        REDIS_URL=os.environ["TEST_REDIS_URL"],
+        CELERY_BROKER_URL=os.environ.get("TEST_BROKER_URL") or "memory://localhost",
     )
 
 from config.settings import *  # noqa: E402, F403 - after the environment is set

@@ -180,7 +180,7 @@ def free_port() -> int:
 def _data_folder(folder: Path | None) -> Iterator[tuple[Path, list[str]]]:
     """Yield the folder to use, and the guard's options that remove a throw-away one even if this process is killed."""
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield folder.resolve(), []
         return
     place = Path(tempfile.mkdtemp(prefix="authsvc-"))

@@ -11,17 +11,17 @@ from authsvc.http.exceptions import INTERNAL, NOT_FOUND
 _API = ("/api/", "/.well-known/")
 
 
-def bad_request(request: HttpRequest, _exception: Exception) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - named by Django
     """Answer a request that Django refused to look into (`handler400`)."""
     return _answer(request, 400, Problem(ErrorCode.INVALID_FORMAT, _("The request is not understood.")))
 
 
-def permission_denied(request: HttpRequest, _exception: Exception) -> HttpResponse:
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - named by Django
     """Answer where nothing may be seen (`handler403`)."""
     return _answer(request, 403, Problem(ErrorCode.PERMISSION_DENIED, _("You may not do this.")))
 
 
-def not_found(request: HttpRequest, _exception: Exception) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - named by Django
     """Answer an unknown path (`handler404`)."""
     return _answer(request, 404, NOT_FOUND)
 

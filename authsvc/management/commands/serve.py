@@ -11,6 +11,7 @@ from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.urls import get_resolver, reverse
 from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
 from granian.server import Server
 
 _STOP_SECONDS = 20
@@ -48,6 +49,7 @@ class Command(BaseCommand):
             backpressure=_CONNECTIONS,
             websockets=False,
             log_access=False,
+            log_level=LogLevels.error,  # it warns of every number of threads beyond the CPUs; ours wait for servers
             log_dictconfig=settings.LOGGING,
             respawn_failed_workers=True,
             workers_kill_timeout=_STOP_SECONDS,

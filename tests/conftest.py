@@ -1,0 +1,59 @@
+"""The cast, and a clean process for every test."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from pytest_django.plugin import DjangoDbBlocker
+
+from accounts.models import Role, User
+from audit import triggers
+from authsvc.tokens.services.keys import ring
+from tests.cast import Api, enrol
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:  # noqa: ARG001
+    """Let SQLite's flush empty the audit log between tests; PostgreSQL truncates, which no row trigger sees."""
+    if connection.vendor == "sqlite":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(triggers.DROP_SQLITE_DELETE_TRIGGER)
+
+
+@pytest.fixture(autouse=True)
+def _forgetful_process() -> Iterator[None]:
+    """Start each test with a process that remembers nothing of the one before."""
+    ring.forget()
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def api() -> Api:
+    """A consumer on a network of its own."""
+    return Api(REMOTE_ADDR="192.0.2.10", HTTP_USER_AGENT="tests")
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    """A person with a verified account."""
+    return enrol("alice@example.org", name="Alice")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    """Another one."""
+    return enrol("bob@example.org", name="Bob")
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    """Somebody who must see nothing of the others."""
+    return enrol("charlie@example.org", name="Charlie")
+
+
+@pytest.fixture
+def admin(db: None) -> User:
+    """Staff."""
+    return enrol("admin@example.org", name="Adele", role=Role.ADMIN)
