@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from audit.models import Event
 
@@ -37,13 +38,13 @@ class BoundedPaginator(EventPaginator):
 class EventAdmin(EventModelAdmin):
     """Read-only. People appear under their audit keys: the log knows no names."""
 
-    list_display = ("created_at", "action", "outcome", "subject", "actor", "ip", "resource")
+    list_display = ("created_at", "action", "outcome", "ip", "subject", "actor")
     list_filter = ("outcome", "created_at", "action")
     list_per_page = 50
     ordering = ("-created_at",)
     paginator = BoundedPaginator
     search_fields = ("subject", "actor", "request_id", "ip")
-    search_help_text = "A whole audit key, session id, request id or IP address"
+    search_help_text = _("A whole audit key, session id, request id or IP address")
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     fields = (

@@ -34,7 +34,7 @@ BEGIN
     SELECT RAISE(ABORT, 'audit_event is append-only');
 END
 """
-SQLITE_DROP_DELETE_TRIGGER = "DROP TRIGGER IF EXISTS audit_event_no_delete"
+DROP_SQLITE_DELETE_TRIGGER = "DROP TRIGGER IF EXISTS audit_event_no_delete"
 # REPLACE removes the old row without firing the delete trigger.
 SQLITE_REPLACE_TRIGGER = """
 CREATE TRIGGER IF NOT EXISTS audit_event_no_replace BEFORE INSERT ON audit_event
@@ -66,7 +66,7 @@ REMOVE = {
         "DROP FUNCTION IF EXISTS audit_event_guard()",
     ),
     "sqlite": (
-        SQLITE_DROP_DELETE_TRIGGER,
+        DROP_SQLITE_DELETE_TRIGGER,
         "DROP TRIGGER IF EXISTS audit_event_no_replace",
         "DROP TRIGGER IF EXISTS audit_event_no_update",
     ),

@@ -19,7 +19,7 @@ from config.celery import app
 _THREADS = 2
 _STOP_SECONDS = 3.0
 _POLL_SECONDS = 0.02
-_TICK_SECONDS = 1.0
+_TICK_SECONDS = 1
 
 
 def start() -> None:
@@ -56,7 +56,7 @@ class _Worker(WorkController):
 def _stop(clock: Service) -> None:
     """Take nothing new, and give running jobs a moment to end; the threads end with their process."""
     clock.stop()
-    worker_state.should_stop = EX_OK
+    worker_state.should_stop = EX_OK  # type: ignore[assignment]  # the stubs know only its first value
     deadline = time.monotonic() + _STOP_SECONDS
     while worker_state.active_requests and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)

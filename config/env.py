@@ -284,7 +284,7 @@ def load(environ: Mapping[str, str] | None = None) -> Environment:
     return env
 
 
-def _parsed(texts: Mapping[str, str]) -> tuple[Environment, list[Problem]]:
+def _parsed(texts: Mapping[str, Any]) -> tuple[Environment, list[Problem]]:
     """Return the settings, with the default in place of each value that cannot be read, and what is wrong."""
     try:
         return Environment(**texts), []
@@ -293,7 +293,8 @@ def _parsed(texts: Mapping[str, str]) -> tuple[Environment, list[Problem]]:
             str(error["loc"][0]): error["msg"].removeprefix("Value error, ")
             for error in reason.errors(include_url=False, include_input=False, include_context=False)
         }
-    env = Environment(**{name: text for name, text in texts.items() if name not in problems})
+    readable = {name: text for name, text in texts.items() if name not in problems}
+    env = Environment(**readable)
     return env, [(name, f"{text[:1].lower()}{text[1:]}") for name, text in problems.items()]
 
 

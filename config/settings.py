@@ -255,4 +255,5 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-LOGGING = logs.configuration(level=env.LOG_LEVEL, style=env.log_format)
+LOG_LEVEL = env.LOG_LEVEL
+LOGGING = logs.configuration(level=LOG_LEVEL, style=env.log_format)

@@ -16,7 +16,7 @@ import sys
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -166,8 +166,9 @@ def main() -> int:
 
 
 def say(line: str) -> None:
-    """Print a line of progress."""
-    print(f"stack: {line}", flush=True)
+    """Print a line of progress, unless the terminal is gone: that must not keep anything from being stopped."""
+    with suppress(OSError):
+        print(f"stack: {line}", flush=True)
 
 
 def next_database(redis_url: str) -> str:

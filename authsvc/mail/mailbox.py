@@ -19,6 +19,7 @@ class ArrivedMail:
 
     id: UUID
     to: str
+    language: str
     subject: str
     text: str
     html: str
@@ -48,4 +49,6 @@ def _opened(rows: OutgoingMailQuerySet) -> Iterator[ArrivedMail]:
             plain = crypto.unseal(bytes(row.rendered), context=f"mail:{row.pk}:rendered")
         except (crypto.Tampered, crypto.KeyUnavailable):
             continue
-        yield ArrivedMail(id=row.pk, to=row.recipient, created_at=row.created_at, **orjson.loads(plain))
+        yield ArrivedMail(
+            id=row.pk, to=row.recipient, language=row.language, created_at=row.created_at, **orjson.loads(plain)
+        )

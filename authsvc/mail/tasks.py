@@ -9,7 +9,7 @@ from authsvc.mail import delivery
 
 # A worker that gets to an announcement later than this leaves it: the sweep has made a new one,
 # and so a stalled mail server cannot make the queue grow without end.
-ANNOUNCEMENT_SECONDS = 30
+ANNOUNCEMENT_SECONDS = 120
 _BROKER_TIMEOUTS = {"socket_timeout": 1.0, "socket_connect_timeout": 0.5}
 _SWEEP_BATCH = 500
 _PURGE_BATCH = 1000
@@ -43,7 +43,8 @@ def announce(mail_ids: Iterable[UUID]) -> None:
     """
     options = {**deliver.app.conf.broker_transport_options, **_BROKER_TIMEOUTS}
     with deliver.app.connection_for_write(transport_options=options) as connection:
+        producer = deliver.app.amqp.Producer(connection, auto_declare=False)
         for mail_id in mail_ids:
             deliver.apply_async(
-                kwargs={"mail_id": str(mail_id)}, connection=connection, expires=ANNOUNCEMENT_SECONDS, retry=False
+                kwargs={"mail_id": str(mail_id)}, producer=producer, expires=ANNOUNCEMENT_SECONDS, retry=False
             )

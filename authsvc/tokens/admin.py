@@ -76,7 +76,7 @@ class SessionAdmin(ReadOnly, SessionModelAdmin):
     """Signed-in devices. What tokens are made of is on no page."""
 
     actions = ("end_selected",)
-    list_display = ("user", "device_name", "ip", "created_at", "last_activity_at", "state")
+    list_display = ("user", "state", "device_name", "ip", "created_at", "last_activity_at")
     list_filter = (StateFilter, "created_at")
     list_per_page = 50
     list_select_related = ("user",)

@@ -435,6 +435,9 @@ def test_djangos_password_form_is_closed(staff_client: Client, staff: User, path
     assert staff_client.get(path).status_code == HTTPStatus.NOT_FOUND
     assert staff_client.post(path, form).status_code == HTTPStatus.NOT_FOUND
     assert User.objects.get(pk=staff.pk).password == staff.password
+
+
+def test_no_page_leads_to_djangos_password_form(staff_client: Client) -> None:
     assert "password_change" not in staff_client.get("/admin/").content.decode()
 
 

@@ -1,6 +1,6 @@
 """`manage.py beat`: the clock of the periodic jobs."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from celery import current_app
 from django.conf import settings
@@ -11,7 +11,7 @@ class Command(BaseCommand):
     """Ticks until it is told to stop."""
 
     help = "Queue the periodic jobs when they are due. Two of these do no harm: every job is safe to run twice."
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Tick.
@@ -23,4 +23,4 @@ class Command(BaseCommand):
         self.stdout.write(f"authsvc beat ({settings.APP_ENV}) is starting")
         self.stdout.flush()
         # In memory: every entry is due by the wall clock, so nothing has to be remembered over a restart.
-        current_app.Beat(loglevel=None, quiet=True, scheduler="celery.beat:Scheduler").run()
+        current_app.Beat(loglevel=settings.LOG_LEVEL, quiet=True, scheduler="celery.beat:Scheduler").run()

@@ -108,7 +108,7 @@ def _problems(language: str, template: Catalog) -> Iterator[str]:
 
 
 def _is_translated(message: Message) -> bool:
-    texts = [message.string] if isinstance(message.string, str) else list(message.string)
+    texts = [message.string] if isinstance(message.string, str) else list(message.string or [""])
     return not message.fuzzy and all(texts)
 
 

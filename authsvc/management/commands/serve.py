@@ -1,8 +1,10 @@
 """`manage.py serve`: one web server, configured by the environment."""
 
 import errno
+import os
+import signal
 import socket
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -26,7 +28,7 @@ class Command(BaseCommand):
         "Serve HTTP on PORT with WEB_PROCESSES processes, as the environment says. Embedded mode prepares its "
         "database first and sends its own mail. Ends with Ctrl-C or SIGTERM once running requests are answered."
     )
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Serve.
@@ -55,7 +57,13 @@ class Command(BaseCommand):
             workers_kill_timeout=_STOP_SECONDS,
         )
         server.on_startup(self._announce)
-        server.serve()
+        os.register_at_fork(after_in_child=_leave_ctrl_c_to_the_parent)
+        try:
+            server.serve()
+        except SystemExit:
+            # Told to stop along with its children, it may find one gone that it has not stopped yet.
+            if not server.interrupt_signal:
+                raise
 
     def _prepare_database(self) -> None:
         executor = MigrationExecutor(connection)
@@ -71,6 +79,11 @@ class Command(BaseCommand):
             self.stdout.write(f"  mailbox        {base}{reverse('mailbox')}")
             self.stdout.write(f"  admin          {base}{reverse('admin:index')}")
         self.stdout.flush()
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    """Block SIGINT: a terminal sends it to parent and children, and a child told to stop twice over hangs."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _claim_address(host: str, port: int) -> None:

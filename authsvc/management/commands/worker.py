@@ -1,7 +1,7 @@
 """`manage.py worker`: one process that delivers mail and does the housekeeping."""
 
 import sys
-from typing import Any, ClassVar
+from typing import Any
 
 from celery import current_app
 from django.conf import settings
@@ -12,7 +12,7 @@ class Command(BaseCommand):
     """Works until it is told to stop."""
 
     help = "Run the jobs of the queue at CELERY_BROKER_URL. Ends with Ctrl-C or SIGTERM once running jobs are done."
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Work.
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         if settings.EMBEDDED:
             raise CommandError("Embedded mode needs no worker: `serve` does its jobs.")
         worker = current_app.Worker(
-            loglevel=None, quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True
+            loglevel=settings.LOG_LEVEL, quiet=True, without_gossip=True, without_mingle=True, without_heartbeat=True
         )
         self.stdout.write(f"authsvc worker ({settings.APP_ENV}) is starting")
         self.stdout.flush()

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from celery import Celery, _state
+from celery import Celery
 from django.utils import timezone
 
 from authsvc.mail import delivery, tasks
 from authsvc.mail.models import OutgoingMail
+from config.celery import app
 from tests.authsvc.mail.conftest import Queue
 from tests.scripted_smtp import Script
 
@@ -20,7 +21,6 @@ def test_the_sweep_announces_what_is_due_and_nothing_else(queued: Queue) -> None
     lost, waiting, _sent = queued(), queued(), queued()
     OutgoingMail.objects.filter(pk=waiting.pk).update(next_attempt_at=timezone.now() + timedelta(minutes=1))
     OutgoingMail.objects.filter(pk=_sent.pk).update(state="sent", sealed=b"", sent_at=timezone.now())
-    before = _state._tls.current_app
     broker = Celery("sweep", broker="memory://")
     try:
         with broker.connection() as connection, connection.SimpleQueue("celery") as announced:
@@ -34,7 +34,7 @@ def test_the_sweep_announces_what_is_due_and_nothing_else(queued: Queue) -> None
             with pytest.raises(announced.Empty):
                 announced.get(timeout=0.1)
     finally:
-        _state._set_current_app(before)
+        app.set_current()
 
 
 def test_the_longest_waiting_are_swept_first_in_bounded_numbers(queued: Queue) -> None:

@@ -47,7 +47,8 @@ def test_the_list_names_the_mails_newest_first(browser: Client, arrived: Outgoin
     assert page["Cache-Control"] == "no-store"
     assert page["Content-Type"].startswith("text/html")
     assert text.index("bob@example.com") < text.index("alice@example.com")
-    assert f'href="/mailbox/{arrived.pk}"' in text
+    assert f'<td lang="de"><a href="/mailbox/{later.pk}">Bestätige deine E-Mail-Adresse</a>' in text
+    assert f'<td lang="en"><a href="/mailbox/{arrived.pk}">Confirm your email address</a>' in text
 
 
 def test_an_empty_mailbox_says_so(browser: Client) -> None:

@@ -3,9 +3,10 @@
 import socket
 import time
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
-from celery import Celery, _state
+from celery import Celery
 from django.db import transaction
 
 from authsvc.mail import queue, tasks
@@ -42,12 +43,12 @@ def frozen_broker() -> Iterator[Celery]:
 
 
 def _announcing_to(url: str) -> Iterator[Celery]:
-    before, other = _state.default_app, Celery("other", broker=url, set_as_current=False)
+    other = Celery("other", broker=url, set_as_current=False)
     other.set_default()
     own, queue._announcements = queue._announcements, Announcements(capacity=3)
     yield other
     queue._announcements = own
-    _state.set_default_app(before)
+    app.set_default()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -103,6 +104,18 @@ def test_announcements_go_to_the_configured_broker_from_any_thread() -> None:
     thread.join(PATIENCE)
 
     assert found[0].conf.broker_url == app.conf.broker_url
+
+
+def test_the_configured_broker_takes_announcements_into_the_queue_of_mails() -> None:
+    mail_ids = [uuid4(), uuid4()]
+    with app.connection() as connection, connection.SimpleQueue("authsvc.mail") as announced:
+        announced.clear()
+
+        tasks.announce(mail_ids)
+
+        messages = [announced.get(timeout=PATIENCE) for _ in mail_ids]
+    assert [message.payload[1] for message in messages] == [{"mail_id": str(mail_id)} for mail_id in mail_ids]
+    assert all(message.headers["expires"] for message in messages)
 
 
 @pytest.mark.django_db

@@ -83,6 +83,7 @@ def test_the_filter_tells_live_from_ended_and_expired(staff_client: Client, make
     assert listed(staff_client, state="live") == [live]
     assert listed(staff_client, state="ended") == [ended]
     assert listed(staff_client, state="expired") == [idle, too_old]
+    assert listed(staff_client, _facets="True", state="live") == [live]
     assert listed(staff_client, state="no such") == listed(staff_client) == [ended, live, idle, too_old]
 
 
