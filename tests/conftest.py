@@ -18,7 +18,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """Let SQLite's flush empty the audit log between tests; PostgreSQL truncates, which no row trigger sees."""
     if connection.vendor == "sqlite":
         with django_db_blocker.unblock(), connection.cursor() as cursor:
-            cursor.execute(triggers.SQLITE_DROP_DELETE_TRIGGER)
+            cursor.execute(triggers.DROP_SQLITE_DELETE_TRIGGER)
 
 
 @pytest.fixture(autouse=True)

@@ -20,4 +20,10 @@ window.SwaggerUIBundle({
   defaultModelsExpandDepth: 0,
   // Otherwise the document's address goes to a validator on somebody else's server.
   validatorUrl: null,
+  // The document names the public address; this page may be open under another name of the same service.
+  requestInterceptor(request) {
+    const url = new URL(request.url, window.location.href);
+    request.url = window.location.origin + url.pathname + url.search;
+    return request;
+  },
 });
