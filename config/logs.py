@@ -1,11 +1,20 @@
 """How log records are written: one line each on standard output, as JSON or for people."""
 
+import logging
 import sys
 from typing import Any, Literal
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+
+class Failed(logging.Filter):
+    """Lets only records of exceptions through."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether an exception is told of."""
+        return bool(record.exc_info)
 
 
 def configuration(*, level: str, style: Literal["json", "pretty"]) -> dict[str, Any]:
@@ -20,6 +29,7 @@ def configuration(*, level: str, style: Literal["json", "pretty"]) -> dict[str, 
                 "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(style)],
             },
         },
+        "filters": {"failed": {"()": Failed}},
         "handlers": {
             "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"},
         },
@@ -27,7 +37,7 @@ def configuration(*, level: str, style: Literal["json", "pretty"]) -> dict[str, 
         "loggers": {
             # The access log has every request; Django's own adds to it only what failed here.
             "django": {"handlers": [], "level": "INFO", "propagate": True},
-            "django.request": {"level": "ERROR"},
+            "django.request": {"filters": ["failed"]},
             "celery": {"level": "WARNING"},
             "kombu": {"level": "WARNING"},
             "_granian": {"handlers": [], "propagate": True},

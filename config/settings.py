@@ -62,6 +62,8 @@ HASH_WAIT_SECONDS = env.HASH_WAIT_SECONDS
 
 # Parts
 INSTALLED_APPS = [
+    # Before the admin: its templates stand in for the admin's own.
+    "accounts",
     "config.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -71,7 +73,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "accounts",
     "authsvc",
     "authsvc.tokens",
     "authsvc.mail",

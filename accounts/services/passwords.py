@@ -28,6 +28,8 @@ def check_new_password(password: str, *, name: str, email: str, field: str = "pa
 
     `name` and `email` are the owner's: a password must not resemble them.
     """
+    if "\0" in password:
+        raise WeakPassword([Problem(ErrorCode.INVALID_CHARACTER, WeakPassword.message, field)])
     try:
         validate_password(password, user=User(name=name, email=email))
     except ValidationError as broken:

@@ -1,4 +1,4 @@
-"""What people change about themselves without further proof."""
+"""What may change about a person without further proof."""
 
 from django.db import transaction
 
@@ -8,7 +8,14 @@ from audit.events import EventType
 from audit.origin import Origin
 
 
-def update(user: User, *, origin: Origin, name: str | None = None, locale: str | None = None) -> User:
+def update(
+    user: User,
+    *,
+    origin: Origin,
+    name: str | None = None,
+    locale: str | None = None,
+    event: EventType = EventType.ACCOUNT_PROFILE_UPDATED,
+) -> User:
     """Change name or language, whichever is given; without a difference nothing is written."""
     wanted = {"name": name, "locale": locale}
     changed = [field for field, value in wanted.items() if value is not None and getattr(user, field) != value]
@@ -19,7 +26,7 @@ def update(user: User, *, origin: Origin, name: str | None = None, locale: str |
     with transaction.atomic():
         user.save(update_fields=[*changed, "updated_at"])
         audit.record(
-            EventType.ACCOUNT_PROFILE_UPDATED,
+            event,
             origin=origin,
             subject=user.audit_key,
             metadata={"fields": " ".join(changed)},

@@ -1,6 +1,5 @@
 """What operators and staff do to the accounts of people."""
 
-import unicodedata
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -8,16 +7,14 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import NAME_MAX_LENGTH, Role, User
-from accounts.services import passwords
+from accounts.services import passwords, profile
 from audit import services as audit
 from audit.events import EventType
 from audit.origin import Origin
 from authsvc import hashing
 from authsvc.addresses import InvalidAddress, canonical
 from authsvc.errors import DomainError, ErrorCode, Kind
-
-_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
-_DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+from authsvc.text import InvalidCharacter, clean
 
 
 class UnusableAddress(DomainError):
@@ -68,28 +65,18 @@ def create_admin(*, email: str, name: str, password: str, origin: Origin, dry_ru
 
 def update_person(*, user_id: UUID, name: str, locale: str, origin: Origin) -> User:
     """Set name and language of an account on behalf of staff. Raises `UnusableName`."""
-    name = clean_name(name)
-    with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=user_id)
-        wanted = {"name": name, "locale": locale}
-        changed = [field for field, value in wanted.items() if getattr(user, field) != value]
-        if changed:
-            user.name, user.locale = name, locale
-            user.save(update_fields=[*changed, "updated_at"])
-            audit.record(
-                EventType.ACCOUNT_UPDATED_BY_STAFF,
-                subject=user.audit_key,
-                metadata={"fields": ",".join(changed)},
-                origin=origin,
-            )
-    return user
+    user = User.objects.get(pk=user_id)
+    event = EventType.ACCOUNT_UPDATED_BY_STAFF
+    return profile.update(user, name=clean_name(name), locale=locale, event=event, origin=origin)
 
 
 def clean_name(name: str) -> str:
     """Return a name trimmed and in NFC. Raises `UnusableName`."""
-    name = unicodedata.normalize("NFC", name.strip())
-    unusable = any(unicodedata.category(char) in _CONTROLS or char in _DIRECTION_OVERRIDES for char in name)
-    if unusable or not 1 <= len(name) <= NAME_MAX_LENGTH:
+    try:
+        name = clean(name)
+    except InvalidCharacter as reason:
+        raise UnusableName from reason
+    if not 1 <= len(name) <= NAME_MAX_LENGTH:
         raise UnusableName
     return name
 

@@ -13,30 +13,30 @@ _API = ("/api/", "/.well-known/")
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - named by Django
     """Answer a request that Django refused to look into (`handler400`)."""
-    return _answer(request, 400, Problem(ErrorCode.INVALID_FORMAT, _("The request is not understood.")))
+    return refuse(request, 400, Problem(ErrorCode.INVALID_FORMAT, _("The request is not understood.")))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - named by Django
     """Answer where nothing may be seen (`handler403`)."""
-    return _answer(request, 403, Problem(ErrorCode.PERMISSION_DENIED, _("You may not do this.")))
+    return refuse(request, 403, Problem(ErrorCode.PERMISSION_DENIED, _("You may not do this.")))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - named by Django
     """Answer an unknown path (`handler404`)."""
-    return _answer(request, 404, NOT_FOUND)
+    return refuse(request, 404, NOT_FOUND)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a failure of ours, telling nothing of it (`handler500`)."""
-    return _answer(request, 500, INTERNAL)
+    return refuse(request, 500, INTERNAL)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature
     """Answer a form that did not come from a page of ours (`CSRF_FAILURE_VIEW`)."""
-    return _answer(request, 403, Problem(ErrorCode.CSRF_FAILED, _("This form has expired. Load the page again.")))
+    return refuse(request, 403, Problem(ErrorCode.CSRF_FAILED, _("This form has expired. Load the page again.")))
 
 
-def _answer(request: HttpRequest, status: int, problem: Problem) -> HttpResponse:
+def refuse(request: HttpRequest, status: int, problem: Problem) -> HttpResponse:
     """Answer a page to who asks for one outside of the API, else the envelope."""
     wants_page = "text/html" in request.headers.get("Accept", "") and not request.path_info.startswith(_API)
     if not wants_page:

@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import trans_real
 
 from authsvc.errors import DomainError, ErrorCode, Kind
+from authsvc.http import errors
 from authsvc.http.envelope import JSON, error_response
 from authsvc.http.exceptions import INTERNAL, METHOD_NOT_ALLOWED, BodyTooLarge, describe
 from authsvc.http.origin import is_secure
@@ -82,7 +83,7 @@ class RequestMiddleware:
         started = time.perf_counter()
         request.request_id = _request_id(request.META.get("HTTP_X_REQUEST_ID", ""))  # type: ignore[attr-defined]
         is_api = request.path_info.startswith(_API_PREFIXES)
-        response = self.api(request) if is_api else self.pages(request)
+        response = self.api(request) if is_api else self._page(request)
         response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         access_log.info(
             "request",
@@ -95,6 +96,14 @@ class RequestMiddleware:
             },
         )
         return response
+
+    def _page(self, request: HttpRequest) -> HttpResponseBase:
+        """Bound the body first: the CSRF check would read an upload of any size."""
+        try:
+            _bound_body(request)
+        except BodyTooLarge as refusal:
+            return errors.refuse(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal.problems[0])
+        return self.pages(request)
 
 
 def _api_lane() -> Handler:

@@ -11,11 +11,10 @@ from rest_framework.settings import api_settings
 from authsvc.addresses import MAX_LENGTH, InvalidAddress, canonical
 from authsvc.errors import ErrorCode
 from authsvc.http.parsing import field_name
+from authsvc.text import InvalidCharacter, clean
 
 PASSWORD_MAX_BYTES = 1024
 _WHOLE = api_settings.NON_FIELD_ERRORS_KEY
-_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
-_DIRECTION_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Input(serializers.Serializer[Any]):
@@ -46,9 +45,10 @@ class TextField(serializers.CharField):
         """Return the string in NFC, without characters that no text needs."""
         if not isinstance(data, str):
             _refuse(ErrorCode.INVALID_TYPE)
-        if any(unicodedata.category(character) in _CONTROLS or character in _DIRECTION_OVERRIDES for character in data):
+        try:
+            return clean(super().to_internal_value(data))
+        except InvalidCharacter:
             _refuse(ErrorCode.INVALID_CHARACTER)
-        return unicodedata.normalize("NFC", super().to_internal_value(data))
 
 
 class EmailField(serializers.CharField):

@@ -24,7 +24,8 @@ SERVERS = {
 
 @contextmanager
 def running_stack(folder: Path, *, port: int) -> Iterator[subprocess.Popen[str]]:
-    bare = {"PATH": os.environ["PATH"], "PORT": str(port)}
+    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    bare = {"PATH": os.environ["PATH"], "PORT": str(port), **measured}
     with subprocess.Popen(
         [sys.executable, "-m", "deploy.stack", folder],
         cwd=stack.ROOT,
