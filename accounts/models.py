@@ -117,6 +117,6 @@ class User(AbstractBaseUser):
         """Return what an admin session is bound to: it ends with the stamp, like every credential."""
         return salted_hmac("accounts.User.session", f"{self.stamp}", algorithm="sha256").hexdigest()
 
-    def get_session_auth_fallback_hash(self) -> "list[str]":  # type: ignore[override]
+    def get_session_auth_fallback_hash(self) -> "list[str]":
         """Return no fallbacks: rotating `SECRET_KEY` signs staff out."""
         return []

@@ -16,7 +16,7 @@ class MaximumLengthValidator:
         """Take the limit, in code points."""
         self.max_length = max_length
 
-    def validate(self, password: str, user: object = None) -> None:  # noqa: ARG002 - the signature is Django's
+    def validate(self, password: str, user: object = None) -> None:
         """Raise `ValidationError` with code `password_too_long`."""
         if len(unicodedata.normalize("NFC", password)) > self.max_length:
             raise ValidationError(

@@ -44,6 +44,6 @@ def _ascii_domain(domain: str) -> str:
     except idna.IDNAError as reason:
         raise InvalidAddress("domain") from reason
     labels = encoded.split(".")
-    if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
+    if len(labels) == 1 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
         raise InvalidAddress("domain")
     return encoded

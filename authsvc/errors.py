@@ -71,10 +71,11 @@ class Problem:
 class DomainError(Exception):
     """A refusal that the caller is meant to see. Subclasses stand beside the function that raises them.
 
-    `retry_after` is in seconds.
+    `retry_after` is in seconds; `codes` are those that its problems may have, where `code` is not the only one.
     """
 
     code: ErrorCode
+    codes: Sequence[ErrorCode] = ()
     kind: Kind = Kind.INVALID
     message: Text
     field: str | None = None

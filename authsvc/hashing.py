@@ -43,10 +43,10 @@ def verify(password: str, encoded: str | None) -> bool:
     An absent or unusable hash costs the same time as a wrong password. Raises `Unavailable` when
     the pool stays full.
     """
-    usable = encoded is not None and is_password_usable(encoded)
+    against = encoded if encoded is not None and is_password_usable(encoded) else _decoy()
     with _slot():
-        fits = check_password(_normal(password), encoded if usable else _decoy())
-    return fits and usable
+        fits = check_password(_normal(password), against)
+    return fits and against == encoded
 
 
 def needs_upgrade(encoded: str) -> bool:

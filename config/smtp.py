@@ -13,9 +13,13 @@ class _Greeted(smtplib.SMTP):
 
     def __init__(self, host: str, port: int, *, local_hostname: str, timeout: float) -> None:
         super().__init__(host, port, local_hostname=local_hostname, timeout=timeout)
-        self.ehlo_or_helo_if_needed()
-        if self.has_extn("starttls"):
-            self.starttls(context=_context(host))
+        try:
+            self.ehlo_or_helo_if_needed()
+            if self.has_extn("starttls"):
+                self.starttls(context=_context(host))
+        except BaseException:
+            self.close()  # nobody else gets to see this connection
+            raise
 
 
 class EmailBackend(smtp.EmailBackend):

@@ -49,7 +49,7 @@ class Answer:
 class Api:
     """A consumer of the API. One of these per network or device, where that matters."""
 
-    def __init__(self, **environ: str) -> None:
+    def __init__(self, **environ: Any) -> None:
         """`environ` are WSGI variables of every request: REMOTE_ADDR, HTTP_USER_AGENT, …"""
         self._client = Client(raise_request_exception=False, **environ)
 
@@ -142,7 +142,7 @@ def _delivered(mail: OutgoingMail) -> Letter:
         assert rendered is not None
         return Letter(mail.recipient, rendered.subject, rendered.text, rendered.html)
     (sent,) = django_mail.outbox[before:]
-    return Letter(mail.recipient, str(sent.subject), str(sent.body), str(sent.alternatives[0][0]))  # type: ignore[attr-defined]
+    return Letter(mail.recipient, str(sent.subject), str(sent.body), str(sent.alternatives[0][0]))  # type: ignore[union-attr]
 
 
 def enrol(email: str, *, name: str = "Alice", password: str = PASSWORD, role: Role = Role.USER, **more: Any) -> User:

@@ -15,12 +15,12 @@ class MeView(ApiView):
     """The caller's own account."""
 
     @documented("me", gives=UserObject)
-    def get(self, request: Request) -> Response:
+    def get(self, _request: Request) -> Response:
         """Return the caller's account."""
-        return self.done(_("Your account."), user_object(request.user))
+        return self.done(_("Your account."), user_object(self.caller))
 
     @documented("update_me", takes=ProfileInput, gives=UserObject)
     def patch(self, request: Request) -> Response:
         """Change the caller's name or language."""
-        user = profile.update(request.user, **self.validated(ProfileInput), origin=origin_of(request))
+        user = profile.update(self.caller, **self.validated(ProfileInput), origin=origin_of(request))
         return self.done(_("Your account was changed."), user_object(user))

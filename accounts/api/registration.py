@@ -6,7 +6,14 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.serializers import EmailInput, RegisterInput, UserObject, VerifyEmailInput, VerifyEmailQuery, user_object
+from accounts.api.serializers import (
+    EmailInput,
+    RegisterInput,
+    UserObject,
+    VerifyEmailInput,
+    VerifyEmailQuery,
+    user_object,
+)
 from accounts.services import registration
 from accounts.services.passwords import WeakPassword
 from accounts.services.registration import EmailTaken, InvalidLink, PasswordRequired

@@ -1,7 +1,7 @@
 """The objects and bodies of this app on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal, TypedDict, cast
 from uuid import UUID
 
 from rest_framework import serializers
@@ -13,16 +13,20 @@ TOKEN_MAX_LENGTH = 512
 DEVICE_NAME_MAX_LENGTH = 100
 
 
+RoleName = Literal["user", "admin"]
+LocaleName = Literal["en", "de", "es", "fr"]
+
+
 class UserObject(TypedDict):
     """A person, as that person sees the account."""
 
     id: UUID
     name: str
     email: Annotated[str, "email"]
-    role: Literal["user", "admin"]
+    role: RoleName
     isVerified: bool
     mfaEnabled: bool
-    locale: Literal["en", "de", "es", "fr"]
+    locale: LocaleName
     createdAt: datetime
     lastLoginAt: datetime | None
 
@@ -33,10 +37,10 @@ def user_object(user: User) -> UserObject:
         "id": user.id,
         "name": user.name,
         "email": user.email,
-        "role": user.role,
+        "role": cast("RoleName", user.role),
         "isVerified": user.is_verified,
         "mfaEnabled": user.mfa_enabled,
-        "locale": user.locale,
+        "locale": cast("LocaleName", user.locale),
         "createdAt": user.created_at,
         "lastLoginAt": user.last_login,
     }

@@ -20,6 +20,8 @@ class WeakPassword(DomainError):
     """The password breaks at least one rule; every broken one is named."""
 
     code = ErrorCode.PASSWORD_COMMON
+    codes = tuple(_CODES.values())
+    field = "password"
     message = _("This password can not be used.")
 
 

@@ -29,6 +29,6 @@ def update(
             event,
             origin=origin,
             subject=user.audit_key,
-            metadata={"fields": " ".join(changed)},
+            metadata={"fields": ",".join(changed)},
         )
     return user

@@ -86,7 +86,7 @@ def grant(user: User, *, amr: Sequence[str], device_name: str, origin: Origin, p
                 origin=replace(origin, actor_id=user.audit_key),
                 subject=user.audit_key,
                 session_id=started.session.id,
-                metadata={"amr": " ".join(amr)},
+                metadata={"amr": ",".join(amr)},
             )
     if not admitted:
         raise _refused(user, Refusal.CHANGED, origin=origin)

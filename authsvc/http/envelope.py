@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, TypedDict, cast
 
 import orjson
 from django.http import HttpRequest, HttpResponse
@@ -31,7 +31,12 @@ class Meta(TypedDict):
 
     timestamp: datetime
     requestId: str
-    statusCode: NotRequired[int]
+
+
+class ErrorMeta(Meta):
+    """What every error says of itself."""
+
+    statusCode: int
 
 
 class EnvelopeRenderer(BaseRenderer):
@@ -45,7 +50,7 @@ class EnvelopeRenderer(BaseRenderer):
     def render(
         self,
         data: object,
-        accepted_media_type: str | None = None,  # noqa: ARG002 - the signature is DRF's
+        accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         """Return the body; an error was wrapped by the exception handler and passes as it is."""
@@ -63,12 +68,9 @@ class EnvelopeRenderer(BaseRenderer):
         )
 
 
-def meta(request: HttpRequest, status: int | None = None) -> Meta:
-    """Return `meta`, with the status where the answer is an error."""
-    result: Meta = {"timestamp": datetime.now(UTC), "requestId": getattr(request, "request_id", "")}
-    if status is not None:
-        result["statusCode"] = status
-    return result
+def meta(request: HttpRequest) -> Meta:
+    """Return `meta` of a success."""
+    return {"timestamp": datetime.now(UTC), "requestId": getattr(request, "request_id", "")}
 
 
 def error_body(request: HttpRequest, *, status: int, problems: Iterable[Problem]) -> dict[str, Any]:
@@ -80,7 +82,7 @@ def error_body(request: HttpRequest, *, status: int, problems: Iterable[Problem]
         "success": False,
         "message": entries[0]["message"],
         "errors": entries,
-        "meta": meta(request, status),
+        "meta": {**meta(request), "statusCode": status},
     }
 
 
@@ -89,7 +91,9 @@ def error_response(
 ) -> HttpResponse:
     """Answer with an error outside of a view: unknown paths, refused hosts, failures."""
     body = dump(error_body(request, status=status, problems=problems))
-    return HttpResponse(body, status=status, content_type=JSON, headers=headers)
+    return HttpResponse(
+        body, status=status, content_type=JSON, headers={"Cache-Control": "no-store", **(headers or {})}
+    )
 
 
 def dump(data: object) -> bytes:

@@ -42,4 +42,6 @@ def refuse(request: HttpRequest, status: int, problem: Problem) -> HttpResponse:
     if not wants_page:
         return error_response(request, status=status, problems=[problem])
     context = {"title": str(problem.message), "message": "", "request_id": getattr(request, "request_id", "")}
-    return render(request, "authsvc/error.html", context, status=status)
+    answer = render(request, "authsvc/error.html", context, status=status)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

@@ -30,11 +30,11 @@ STATUS_OF_KIND = {
 INTERNAL = Problem(ErrorCode.INTERNAL_ERROR, _("Something went wrong on our side."))
 NOT_FOUND = Problem(ErrorCode.NOT_FOUND, _("There is nothing here."))
 METHOD_NOT_ALLOWED = Problem(ErrorCode.METHOD_NOT_ALLOWED, _("This method is not allowed here."))
-_INVALID_JSON = Problem(ErrorCode.INVALID_JSON, _("The body is not valid JSON."))
 _DENIED = Problem(ErrorCode.PERMISSION_DENIED, _("You may not do this."))
 
 # What DRF's own exceptions mean in our terms; a problem's text is ours, so that it is translated.
-_OF_DRF: dict[type[drf.APIException], Problem] = {
+OF_DRF: dict[type[drf.APIException], Problem] = {
+    drf.ParseError: Problem(ErrorCode.INVALID_JSON, _("The body is not valid JSON.")),
     drf.NotAuthenticated: Problem(ErrorCode.NOT_AUTHENTICATED, _("Sign in first.")),
     drf.AuthenticationFailed: Problem(ErrorCode.INVALID_TOKEN, _("The token is not valid or no longer valid.")),
     drf.PermissionDenied: _DENIED,
@@ -46,7 +46,7 @@ _OF_DRF: dict[type[drf.APIException], Problem] = {
     ),
 }
 
-_FIELD_MESSAGES = {
+FIELD_MESSAGES = {
     ErrorCode.REQUIRED: _("This is required."),
     ErrorCode.INVALID_TYPE: _("This has the wrong type."),
     ErrorCode.INVALID_FORMAT: _("This does not have the form it should have."),
@@ -93,10 +93,6 @@ def describe(failure: Exception, request: HttpRequest) -> tuple[int, list[Proble
     match failure:
         case DomainError():
             return _of_domain(failure)
-        case drf.ValidationError():
-            return 400, list(_field_problems(failure.get_full_details())), {}
-        case drf.ParseError():
-            return 400, [_INVALID_JSON], {}
         case drf.APIException():
             return _of_drf(failure)
         case Http404():
@@ -120,7 +116,9 @@ def _of_domain(failure: DomainError) -> tuple[int, list[Problem], dict[str, str]
 
 
 def _of_drf(failure: drf.APIException) -> tuple[int, list[Problem], dict[str, str]]:
-    problem = _OF_DRF.get(type(failure))
+    if isinstance(failure, drf.ValidationError):
+        return 400, list(_field_problems(failure.get_full_details())), {}
+    problem = OF_DRF.get(type(failure))
     if problem is None:
         log.error("unexpected failure", exc_info=failure)
         return 500, [INTERNAL], {}
@@ -132,7 +130,7 @@ def _field_problems(details: object, path: str = "") -> Iterator[Problem]:
     """Flatten DRF's nested details to one problem each, the field as a dotted path."""
     if isinstance(details, Mapping) and "code" in details and "message" in details:
         code = _OF_FIELD_CODE.get(details["code"]) or ErrorCode(details["code"])
-        yield Problem(code, _FIELD_MESSAGES[code], path or None)
+        yield Problem(code, FIELD_MESSAGES[code], path or None)
     elif isinstance(details, Mapping):
         for name, inner in details.items():
             place = path if name == api_settings.NON_FIELD_ERRORS_KEY else f"{path}.{name}".lstrip(".")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
+from typing import cast
 
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
@@ -83,7 +84,7 @@ class RequestMiddleware:
         started = time.perf_counter()
         request.request_id = _request_id(request.META.get("HTTP_X_REQUEST_ID", ""))  # type: ignore[attr-defined]
         is_api = request.path_info.startswith(_API_PREFIXES)
-        response = self.api(request) if is_api else self._page(request)
+        response = self.api(request) if is_api else self.pages(request)
         response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         access_log.info(
             "request",
@@ -97,25 +98,41 @@ class RequestMiddleware:
         )
         return response
 
-    def _page(self, request: HttpRequest) -> HttpResponseBase:
-        """Bound the body first: the CSRF check would read an upload of any size."""
+
+class BodyLimitMiddleware:
+    """Bounds the bodies of pages before the CSRF check reads them: it would take an upload of any size."""
+
+    def __init__(self, get_response: Handler) -> None:
+        """Stand before `CsrfViewMiddleware`."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer one request of a page or the admin."""
         try:
             _bound_body(request)
         except BodyTooLarge as refusal:
             return errors.refuse(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, refusal.problems[0])
-        return self.pages(request)
+        return self.get_response(request)
 
 
 def _api_lane() -> Handler:
     """Return a chain that resolves and calls the view, with nothing of `MIDDLEWARE` around it."""
-    django = BaseHandler()
-    django._view_middleware = []
-    django._template_response_middleware = []
-    django._exception_middleware = []
-    lane: Handler = convert_exception_to_response(django._get_response)
+    lane = cast("Handler", convert_exception_to_response(_Views().call))
     if settings.CORS_ALLOWED_ORIGINS:
-        lane = CorsMiddleware(lane)
+        lane = cast("Handler", CorsMiddleware(lane))
     return _ApiLane(lane)
+
+
+class _Views(BaseHandler):
+    """Django's resolving and calling of views, without the hooks of any middleware."""
+
+    def __init__(self) -> None:
+        self._view_middleware: list[Handler] = []
+        self._template_response_middleware: list[Handler] = []
+        self._exception_middleware: list[Handler] = []
+
+    def call(self, request: HttpRequest) -> HttpResponseBase:
+        return cast("HttpResponseBase", self._get_response(request))  # type: ignore[attr-defined]
 
 
 class _ApiLane:
@@ -183,7 +200,7 @@ def _bound_body(request: HttpRequest) -> None:
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge
         request.META["CONTENT_LENGTH"] = str(len(body))
-        request._stream = BytesIO(body)  # type: ignore[attr-defined]
+        request._stream = BytesIO(body)  # noqa: SLF001 - what Django would have read from itself
 
 
 def _request_id(incoming: str) -> str:

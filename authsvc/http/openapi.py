@@ -1,64 +1,33 @@
 """The OpenAPI document, made from what each view declares, true to the envelope."""
 
-import types
+import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
-from uuid import UUID
+from typing import Any, TypeVar
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import extend_schema
+from rest_framework.fields import CharField, ChoiceField
 
-from authsvc.errors import DomainError, ErrorCode
-from authsvc.http.envelope import JSON, Meta, ProblemEntry
+from authsvc.errors import DomainError, ErrorCode, Problem
+from authsvc.http import openapi_parts as parts
+from authsvc.http.envelope import ErrorMeta, Meta, ProblemEntry
 from authsvc.http.exceptions import STATUS_OF_KIND
-from authsvc.http.serializers import Input
+from authsvc.http.openapi_types import Schema, schema_of
+from authsvc.http.serializers import EmailField, Input, OpaqueField, PasswordField
 
-Schema = dict[str, Any]
 View = TypeVar("View", bound=Callable[..., Any])
-
-_PRIMITIVES: Mapping[object, Schema] = {
-    str: {"type": "string"},
-    int: {"type": "integer"},
-    bool: {"type": "boolean"},
-    UUID: {"type": "string", "format": "uuid"},
-    datetime: {"type": "string", "format": "date-time"},
-    types.NoneType: {"type": "null"},
-}
-
-# What any operation may answer, whatever it does.
-_ALWAYS = {
-    HTTPStatus.BAD_REQUEST: "The request is not understood.",
-    HTTPStatus.FORBIDDEN: "Not allowed, or not over plain HTTP (`insecure_transport`).",
-    HTTPStatus.NOT_ACCEPTABLE: "Only `application/json` is spoken here.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is over 64 KiB.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong on our side.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Busy or cut off; `Retry-After` says when to come back.",
-}
-
-_EXAMPLES = {
-    "id": "019a3c5e-7b5d-7c3e-9a51-6f1d2c3b4a59",
-    "name": "Ada Lovelace",
-    "email": "ada@example.org",
-    "password": "SecurePass123!",
-    "token": "q3xk0JQnJpmJ2d0Yl7yN0m1sZc8n5vXw4bT6uR9eKfA",
-    "createdAt": "2026-11-24T09:30:00Z",
-    "deviceName": "Ada's laptop",
-    "accessToken": "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6Ii4uLiJ9.e30.c2lnbmF0dXJl",
-    "refreshToken": "AZo8Xnt9fD6aUW8dLDtKWQAAAAB2-1oC7kq9XGg5mY3tJr0PzVvN4wQeHsLbUcRd8fKiT6aMnyp1q2r3s4t5u6v7",
-    "expiresIn": 868,
-    "refreshExpiresIn": 604800,
-    "message": "Done.",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What a view says of one of its methods."""
 
+    takes: type[Input] | None
+    query: type[Input] | None
     gives: Any
     status: int
     fails_with: Sequence[type[DomainError]]
@@ -80,7 +49,9 @@ def documented(
     """Declare a view's method: body and query it takes, the `TypedDict` it gives, the refusals it knows."""
 
     def declare(method: View) -> View:
-        method.operation = Operation(gives, status, fails_with, body_required, bearer_optional)  # type: ignore[attr-defined]
+        method.operation = Operation(  # type: ignore[attr-defined]
+            takes, query, gives, status, fails_with, body_required, bearer_optional
+        )
         return extend_schema(operation_id=operation_id, request=takes, parameters=[query] if query else None)(method)
 
     return declare
@@ -94,9 +65,23 @@ class EnvelopeSchema(AutoSchema):
         operation = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
+        operation.setdefault("security", [])
         if "requestBody" in operation:
             operation["requestBody"]["required"] = self._declared().body_required
         return dict(operation)
+
+    def get_summary(self) -> str:
+        """Return the first sentence of the method's docstring."""
+        return self._sentences()[0].removesuffix(".")
+
+    def get_description(self) -> str:
+        """Return the rest of the docstring, or all of it where there is one sentence alone."""
+        first, rest = self._sentences()
+        return rest or first
+
+    def get_tags(self) -> list[str]:
+        """Return the group that the path belongs to."""
+        return [next(tag for prefix, tag in parts.TAG_OF_PREFIX.items() if self.path.startswith(prefix))]
 
     def get_request_serializer(self) -> Any:
         """Return what the view declared; without a declaration there is no body."""
@@ -112,99 +97,102 @@ class EnvelopeSchema(AutoSchema):
             return [{"bearerAuth": []}, {}]
         return super().get_auth() if self.view.authentication_classes else []
 
+    def _sentences(self) -> tuple[str, str]:
+        text = inspect.cleandoc(getattr(self.view, self.method.lower()).__doc__)
+        first, _end, rest = text.partition("\n\n")
+        if not rest:
+            first, rest = re.fullmatch(r"(.+?\.)(?:\s+(.+))?", text, re.DOTALL).groups("")  # type: ignore[union-attr]
+        return " ".join(first.split()), rest
+
+    def _get_serializer_name(self, serializer: Any, *_args: Any, **_kwargs: Any) -> str:
+        """Return the class's own name: an `Input` is never an answer, so nothing has to tell the two apart."""
+        return type(serializer).__name__
+
+    def _map_serializer(self, serializer: Any, *args: Any, **kwargs: Any) -> Schema:
+        return {**super()._map_serializer(serializer, *args, **kwargs), "additionalProperties": False}
+
+    def _map_serializer_field(self, field: Any, *args: Any, **kwargs: Any) -> Any:
+        """Add what only our own fields know of themselves."""
+        schema = super()._map_serializer_field(field, *args, **kwargs)
+        match field:
+            case EmailField():
+                return {**schema, "format": "email"}
+            case PasswordField():
+                return {**schema, "format": "password", "writeOnly": True}
+            case OpaqueField():
+                return {**schema, "pattern": r"^[\x20-\x7e]+$", "writeOnly": True}
+            case ChoiceField():
+                return {"type": "string", "enum": list(field.choices)}
+        return schema
+
     def _get_response_bodies(self, *_args: Any, **_kwargs: Any) -> dict[str, Schema]:
         operation = self._declared()
-        name = getattr(operation.gives, "__name__", "Empty").removesuffix("Object")
-        bodies = {str(operation.status): _answer("Success.", self._envelope(name, operation.gives))}
-        error = self._error()
-        for status, description in sorted(self._failures(operation).items()):
-            bodies[str(int(status))] = _answer(description, error)
-        return bodies
+        answers = {operation.status: parts.success(self._envelope(operation.gives))}
+        self._error()
+        own = self._own_refusals(operation)
+        shared = self._shared_refusals(operation)
+        for status in own.keys() | shared.keys():
+            answers[status] = (
+                parts.refusal(status, own[status]) if status in own else parts.shared_response(shared[status])
+            )
+        return {str(status): answers[status] for status in sorted(answers)}
 
     def _declared(self) -> Operation:
         method = getattr(self.view, self.method.lower())
         operation: Operation = method.operation
         return operation
 
-    def _failures(self, operation: Operation) -> dict[int, str]:
-        failures: dict[int, str] = {int(status): text for status, text in _ALWAYS.items()}
-        if self.method != "GET":
-            failures[HTTPStatus.UNSUPPORTED_MEDIA_TYPE] = "The body is not `application/json`."
-        if self.view.authentication_classes or operation.bearer_optional:
-            failures[HTTPStatus.UNAUTHORIZED] = "`not_authenticated`, `invalid_token`"
-        own: dict[int, list[str]] = {}
+    def _shared_refusals(self, operation: Operation) -> dict[int, HTTPStatus]:
+        """Return the refusals that say nothing of this operation in particular."""
+        statuses = set(parts.ALWAYS)
+        if operation.takes:
+            statuses.add(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        if self.view.authentication_classes:
+            statuses.add(HTTPStatus.UNAUTHORIZED)
+        return {int(status): status for status in statuses}
+
+    def _own_refusals(self, operation: Operation) -> dict[int, list[Problem]]:
+        """Return what is wrong by status, where it differs from what every operation may answer."""
+        problems: dict[int, list[Problem]] = {}
+        if operation.takes or operation.query:
+            problems[HTTPStatus.BAD_REQUEST] = _input_problems(operation)
+        if operation.bearer_optional:
+            problems[HTTPStatus.UNAUTHORIZED] = list(parts.NOT_SIGNED_IN)
         for refusal in operation.fails_with:
-            own.setdefault(STATUS_OF_KIND[refusal.kind], []).append(f"`{refusal.code}`")
-        for status, codes in own.items():
-            failures[status] = " ".join([failures.get(status, ""), ", ".join(codes)]).strip()
-        return failures
+            problems.setdefault(STATUS_OF_KIND[refusal.kind], []).extend(parts.of_refusal(refusal))
+        if HTTPStatus.FORBIDDEN in problems:
+            problems[HTTPStatus.FORBIDDEN].extend(parts.INSECURE)
+        return problems
 
-    def _envelope(self, name: str, gives: Any) -> Schema:
+    def _envelope(self, gives: Any) -> Schema:
+        name = getattr(gives, "__name__", "Empty").removesuffix("Object")
         data = {"type": "null"} if gives is None else self._schema(gives)
-        return self._component(
-            f"{name}Envelope",
-            {
-                "type": "object",
-                "properties": {
-                    "success": {"type": "boolean", "const": True},
-                    "message": {"type": "string"},
-                    "data": data,
-                    "meta": self._schema(Meta),
-                },
-                "required": ["success", "message", "data", "meta"],
-            },
-        )
+        return self._component(f"{name}Envelope", parts.success_envelope(data, self._schema(Meta)))
 
-    def _error(self) -> Schema:
+    def _error(self) -> None:
         entry = self._schema(ProblemEntry)
-        self.registry[("Problem", ResolvedComponent.SCHEMA)].schema["properties"]["code"] = {
-            "type": "string",
-            "enum": sorted(code.value for code in ErrorCode),
-        }
-        return self._component(
-            "Error",
-            {
-                "type": "object",
-                "properties": {
-                    "success": {"type": "boolean", "const": False},
-                    "message": {"type": "string"},
-                    "errors": {"type": "array", "minItems": 1, "items": entry},
-                    "meta": self._schema(Meta),
-                },
-                "required": ["success", "message", "errors", "meta"],
-            },
-        )
+        problem = self.registry[("Problem", ResolvedComponent.SCHEMA)].schema
+        problem["properties"]["code"] = {"type": "string", "enum": sorted(code.value for code in ErrorCode)}
+        self._component("Error", parts.error_envelope(entry, self._schema(ErrorMeta)))
+
+    def _schema(self, hint: Any) -> Schema:
+        return schema_of(hint, self._component)
 
     def _component(self, name: str, schema: Schema) -> Schema:
         component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, schema=schema, object=name)
         self.registry.register_on_missing(component)
         return dict(component.ref)
 
-    def _schema(self, hint: Any) -> Schema:
-        """Return the schema of a type; a `TypedDict` becomes a component of its own."""
-        if is_typeddict(hint):
-            name = hint.__name__.removesuffix("Object").removesuffix("Entry")
-            hints = get_type_hints(hint, include_extras=True)
-            schema = {
-                "type": "object",
-                "description": (hint.__doc__ or "").strip(),
-                "properties": {key: self._schema(inner) for key, inner in hints.items()},
-                "required": sorted(hint.__required_keys__),
-            }
-            return self._component(name, schema)
-        return _PRIMITIVES[hint].copy() if hint in _PRIMITIVES else self._composed(hint)
 
-    def _composed(self, hint: Any) -> Schema:
-        origin, arguments = get_origin(hint), get_args(hint)
-        if origin is Literal:
-            return {"type": "string", "enum": list(arguments)}
-        if origin is Annotated:
-            return {**self._schema(arguments[0]), "format": arguments[1]}
-        if origin is list:
-            return {"type": "array", "items": self._schema(arguments[0])}
-        if origin in (Union, types.UnionType):
-            return _either([self._schema(argument) for argument in arguments])
-        return self._schema(arguments[0])
+def _input_problems(operation: Operation) -> list[Problem]:
+    given = operation.takes or operation.query
+    fields = given().fields.values() if given else ()
+    problems = [*(parts.OF_BODY if operation.takes else ()), *parts.OF_FIELD]
+    if any(field.required for field in fields):
+        problems.append(parts.of_field(ErrorCode.REQUIRED))
+    if any(isinstance(field, CharField) and not field.allow_blank for field in fields):
+        problems.append(parts.of_field(ErrorCode.TOO_SHORT))
+    return problems
 
 
 def only_v1(endpoints: Iterable[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
@@ -213,67 +201,43 @@ def only_v1(endpoints: Iterable[tuple[str, str, str, Any]]) -> list[tuple[str, s
 
 
 def standard_documents(result: Schema, **_context: Any) -> Schema:
-    """Add what other standards define, close the bodies, and put examples on the properties."""
-    result["paths"].update(_STANDARD_PATHS)
-    for name, schema in result["components"]["schemas"].items():
-        if name.endswith("Input"):
-            schema["additionalProperties"] = False
-        for key, inner in schema.get("properties", {}).items():
-            if key in _EXAMPLES and "$ref" not in inner and inner.get("type") != "null":
-                inner.setdefault("examples", [_EXAMPLES[key]])
+    """Add what other standards define, the parts that operations share, and an example of everything."""
+    result["info"]["description"] = parts.DESCRIPTION
+    result["tags"] = parts.TAGS
+    result["paths"].update(parts.standard_paths())
+    components = result["components"]
+    components["headers"] = parts.HEADERS
+    components["responses"] = parts.shared_responses()
+    schemas = components["schemas"]
+    schemas.update(parts.standard_schemas())
+    _name_enumerations(schemas)
+    for name, schema in schemas.items():
+        parts.give_examples(name, schema)
+    for path in result["paths"].values():
+        for operation in path.values():
+            _show(operation, schemas)
     return result
 
 
-def _answer(description: str, schema: Schema) -> Schema:
-    return {"description": description, "content": {JSON: {"schema": schema}}}
+def _name_enumerations(schemas: Schema) -> None:
+    """Make every closed list of values a component of its own, named by the property that holds it."""
+    for schema in list(schemas.values()):
+        for key, inner in schema.get("properties", {}).items():
+            if "enum" not in inner:
+                continue
+            name = parts.ENUMERATIONS[key]
+            if schemas.setdefault(name, inner)["enum"] != inner["enum"]:
+                raise ValueError(f"{name} has two meanings")
+            schema["properties"][key] = {"$ref": f"#/components/schemas/{name}"}
 
 
-def _either(options: list[Schema]) -> Schema:
-    """Return a union; one of a plain type and null is the short form of OpenAPI 3.1."""
-    plain = [option for option in options if option != {"type": "null"}]
-    if len(plain) == 1 and "type" in plain[0]:
-        return {**plain[0], "type": [plain[0]["type"], "null"]}
-    return {"oneOf": options}
-
-
-def _plain(operation_id: str, tag: str, description: str, schema: Schema, failure: str | None = None) -> Schema:
-    responses = {"200": _answer(description, schema)}
-    if failure is not None:
-        responses["503"] = _answer(failure, schema)
-    return {"get": {"operationId": operation_id, "tags": [tag], "summary": description, "responses": responses}}
-
-
-_CHECK = {"type": "string", "enum": ["ok", "error"]}
-_STANDARD_PATHS = {
-    "/.well-known/jwks.json": _plain(
-        "jwks",
-        "standards",
-        "The public keys that verify access tokens (RFC 7517).",
-        {
-            "type": "object",
-            "properties": {"keys": {"type": "array", "items": {"type": "object", "additionalProperties": True}}},
-            "required": ["keys"],
-        },
-    ),
-    "/healthz": _plain(
-        "healthz",
-        "health",
-        "The process is alive.",
-        {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]},
-    ),
-    "/readyz": _plain(
-        "readyz",
-        "health",
-        "The service is ready.",
-        {
-            "type": "object",
-            "properties": {
-                "status": {"type": "string", "enum": ["ready", "not ready"]},
-                "checks": {"type": "object", "additionalProperties": _CHECK},
-                "timestamp": {"type": "string", "format": "date-time"},
-            },
-            "required": ["status", "checks", "timestamp"],
-        },
-        "A part that traffic depends on does not answer.",
-    ),
-}
+def _show(operation: Schema, schemas: Mapping[str, Schema]) -> None:
+    """Put a whole example beside the schema of a body and of a success."""
+    for parameter in operation.get("parameters", ()):
+        parameter["example"] = parts.EXAMPLES[parameter["name"]]
+        parameter["description"] = parts.PARAMETERS[parameter["name"]]
+    shown = [operation["requestBody"]] if "requestBody" in operation else []
+    shown += [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+    for carrier in shown:
+        for media in carrier["content"].values():
+            media.setdefault("example", parts.example_of(media["schema"], schemas))

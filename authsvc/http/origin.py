@@ -29,7 +29,7 @@ def client_ip(request: HttpRequest) -> str | None:
 def is_secure(request: HttpRequest) -> bool:
     """Tell whether the client speaks TLS, to us or to a trusted proxy in front."""
     if settings.TRUSTED_PROXIES:
-        return request.META.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip() == "https"
+        return str(request.META.get("HTTP_X_FORWARDED_PROTO", "")).rpartition(",")[2].strip() == "https"
     return request.scheme == "https"
 
 

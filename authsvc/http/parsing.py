@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import IO, Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
-from authsvc.errors import DomainError, ErrorCode, Problem
-from django.utils.translation import gettext_lazy as _
+from authsvc.errors import DomainError, ErrorCode
 
 _FIELD_NAME_MAX = 100
 
@@ -29,14 +29,12 @@ class StrictJSONParser(BaseParser):
         self,
         stream: IO[Any],
         media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,  # noqa: ARG002 - the signature is DRF's
+        parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """Return the document. Raises `ParseError`, `DuplicateField`, `UnsupportedMediaType`."""
         _refuse_other_charsets(media_type or "")
         try:
-            return json.loads(
-                stream.read().decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
-            )
+            return json.loads(stream.read().decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as reason:
             raise ParseError from reason
 

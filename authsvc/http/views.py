@@ -1,6 +1,6 @@
 """The base of every view of the API."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.permissions import IsAuthenticated
@@ -12,6 +12,9 @@ from rest_framework.views import APIView
 from authsvc.errors import Text
 from authsvc.http.envelope import JSON, EnvelopeRenderer
 from authsvc.http.serializers import Input
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 _JSON_ACCEPTED = ("", "*/*", JSON, "application/*")
 
@@ -37,6 +40,11 @@ class ApiView(APIView):
         values.is_valid(raise_exception=True)
         return dict(values.validated_data)
 
+    @property
+    def caller(self) -> "User":
+        """Return who is signed in; only for views that nobody else may call."""
+        return cast("User", self.request.user)
+
     def done(self, message: Text, data: object = None, *, status: int = 200) -> Response:
         """Answer with a message and what the operation returns."""
         response = Response(data, status=status)
@@ -59,5 +67,3 @@ class ApiView(APIView):
 def _allows_json(part: str) -> bool:
     media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
     return media_type in _JSON_ACCEPTED[1:] and "q=0" not in parameters
-
-

@@ -19,7 +19,11 @@ def signed_in_session(*, session_id: UUID, user_id: UUID) -> Session | None:
         Session.objects.live()
         .select_related("user")
         .filter(
-            pk=session_id, user_id=user_id, stamp=F("user__stamp"), user__is_active=True, user__verified_at__isnull=False
+            pk=session_id,
+            user_id=user_id,
+            stamp=F("user__stamp"),
+            user__is_active=True,
+            user__verified_at__isnull=False,
         )
         .first()
     )
@@ -28,4 +32,4 @@ def signed_in_session(*, session_id: UUID, user_id: UUID) -> Session | None:
 def session_for_refresh(session_id: UUID) -> tuple[Session, datetime] | None:
     """Return a session with its user, whatever its state, and the database's time."""
     row = Session.objects.select_related("user").annotate(db_now=Now()).filter(pk=session_id).first()
-    return None if row is None else (row, row.db_now)
+    return None if row is None else (row, row.db_now)  # type: ignore[attr-defined] # annotated above

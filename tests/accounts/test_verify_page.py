@@ -195,7 +195,6 @@ def test_every_answer_stays_out_of_caches_and_referrers(client: Client, token: s
         client.post(PAGE, {"token": token}),
         client.post(PAGE, {"token": "wrong"}),
         client.post(PAGE, {"token": token, "action": "confirm"}),
-        client.post(PAGE, {"token": "x" * 20_000}),
         client.put(PAGE),
     ]
 
@@ -230,7 +229,7 @@ def test_no_log_line_holds_the_token(client: Client, token: str, caplog: pytest.
 
 
 def test_a_body_over_the_limit_is_refused(client: Client) -> None:
-    answer = client.post(PAGE, {"token": "x" * 20_000})
+    answer = client.post(PAGE, {"token": "x" * 70_000})
 
     assert answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 

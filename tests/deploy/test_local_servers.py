@@ -44,22 +44,22 @@ def test_postgresql_answers_its_password_only_and_stops_with_its_block() -> None
     assert refuses_connections(server.url)
 
 
-def test_a_folder_gives_postgresql_its_data_again(tmp_path: Path) -> None:
-    with local_servers.postgresql(tmp_path / "kept") as server, psycopg.connect(server.url) as connection:
+def test_a_folder_gives_postgresql_its_data_again(place: Path) -> None:
+    with local_servers.postgresql(place / "kept") as server, psycopg.connect(server.url) as connection:
         connection.execute("CREATE TABLE note AS SELECT 'still here' AS text")
 
-    with local_servers.postgresql(tmp_path / "kept") as server, psycopg.connect(server.url) as connection:
+    with local_servers.postgresql(place / "kept") as server, psycopg.connect(server.url) as connection:
         row = connection.execute("SELECT text FROM note").fetchone()
 
     assert row == ("still here",)
-    assert (tmp_path / "kept" / "password").stat().st_mode & 0o777 == 0o600
+    assert (place / "kept" / "password").stat().st_mode & 0o777 == 0o600
 
 
-def test_an_interrupted_first_start_is_begun_again(tmp_path: Path) -> None:
-    (tmp_path / "data.unfinished").mkdir()
-    (tmp_path / "data.unfinished" / "PG_VERSION").write_text("18")
+def test_an_interrupted_first_start_is_begun_again(place: Path) -> None:
+    (place / "data.unfinished").mkdir()
+    (place / "data.unfinished" / "PG_VERSION").write_text("18")
 
-    with local_servers.postgresql(tmp_path) as server, psycopg.connect(server.url) as connection:
+    with local_servers.postgresql(place) as server, psycopg.connect(server.url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -75,16 +75,16 @@ def test_redis_answers_its_password_only_and_stops_with_its_block() -> None:
         client.ping()
 
 
-def test_a_folder_gives_redis_its_data_again(tmp_path: Path) -> None:
-    with local_servers.redis_server(tmp_path) as server, redis.Redis.from_url(server.url) as client:
+def test_a_folder_gives_redis_its_data_again(place: Path) -> None:
+    with local_servers.redis_server(place) as server, redis.Redis.from_url(server.url) as client:
         client.set("note", "still here")
 
-    with local_servers.redis_server(tmp_path) as server, redis.Redis.from_url(server.url) as client:
+    with local_servers.redis_server(place) as server, redis.Redis.from_url(server.url) as client:
         assert client.get("note") == b"still here"
 
 
 @pytest.mark.parametrize("death", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_server_and_no_data_outlives_the_process_that_started_it(death: signal.Signals, tmp_path: Path) -> None:
+def test_no_server_and_no_data_outlives_the_process_that_started_it(death: signal.Signals, place: Path) -> None:
     program = (
         "import time\nfrom deploy.local_servers import postgresql\n"
         "with postgresql() as server:\n    print(server.url, flush=True)\n    time.sleep(60)\n"
@@ -95,7 +95,7 @@ def test_no_server_and_no_data_outlives_the_process_that_started_it(death: signa
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(place)},
     )
     with starter:
         assert starter.stdout is not None
@@ -105,12 +105,12 @@ def test_no_server_and_no_data_outlives_the_process_that_started_it(death: signa
         starter.send_signal(death)
 
     assert within(10, lambda: refuses_connections(url))
-    assert within(10, lambda: list(tmp_path.iterdir()) == [])
+    assert within(10, lambda: list(place.iterdir()) == [])
 
 
-def test_a_program_that_ignores_the_request_to_end_is_killed_after_its_grace(tmp_path: Path) -> None:
+def test_a_program_that_ignores_the_request_to_end_is_killed_after_its_grace(place: Path) -> None:
     deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-    log = tmp_path / "log"
+    log = place / "log"
     program = local_servers.Guarded([sys.executable, "-c", deaf], log=log, grace=0.2)
     program.wait_until(lambda: log.read_text() == "deaf\n", what="the program")
 
@@ -119,12 +119,12 @@ def test_a_program_that_ignores_the_request_to_end_is_killed_after_its_grace(tmp
     assert program.exit_code == 128 + signal.SIGKILL
 
 
-def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "password").write_text("secret")
+def test_a_server_that_cannot_start_says_why(place: Path) -> None:
+    (place / "data").mkdir()
+    (place / "password").write_text("secret")
 
-    with pytest.raises(local_servers.ServerFailed) as failure, local_servers.postgresql(tmp_path):
+    with pytest.raises(local_servers.ServerFailed) as failure, local_servers.postgresql(place):
         pass
 
     assert str(failure.value).startswith("PostgreSQL did not start:\n")
-    assert f"{tmp_path}/data" in str(failure.value)
+    assert f"{place}/data" in str(failure.value)

@@ -42,12 +42,12 @@ def running_stack(folder: Path, *, port: int) -> Iterator[subprocess.Popen[str]]
 
 def output_until(process: subprocess.Popen[str], text: str) -> str:
     assert process.stdout is not None
-    seen = ""
+    seen: list[str] = []
     for line in process.stdout:
-        seen += line
+        seen.append(line)
         if text in line:
-            return seen
-    pytest.fail(f"{text!r} is not in:\n{seen}")
+            return "".join(seen)
+    pytest.fail(f"{text!r} is not in:\n{''.join(seen)}")
 
 
 def programs_below(folder: Path) -> list[int]:
@@ -76,8 +76,8 @@ def status_of(port: int, path: str) -> int:
     return status
 
 
-def test_one_ctrl_c_ends_all_parts_within_ten_seconds_and_the_next_start_goes_on(tmp_path: Path) -> None:
-    folder, port = tmp_path / "stack", free_port()
+def test_one_ctrl_c_ends_all_parts_within_ten_seconds_and_the_next_start_goes_on(place: Path) -> None:
+    folder, port = place / "stack", free_port()
 
     for _start in range(2):
         with running_stack(folder, port=port) as process:
@@ -92,8 +92,8 @@ def test_one_ctrl_c_ends_all_parts_within_ten_seconds_and_the_next_start_goes_on
     assert {(folder / name).stat().st_mode & 0o777 for name in ("env", "secrets/secret_key")} == {0o600}
 
 
-def test_a_part_that_dies_is_named_and_ends_the_stack(tmp_path: Path) -> None:
-    folder, port = tmp_path / "stack", free_port()
+def test_a_part_that_dies_is_named_and_ends_the_stack(place: Path) -> None:
+    folder, port = place / "stack", free_port()
 
     with running_stack(folder, port=port) as process:
         output_until(process, "ready in")
@@ -105,26 +105,26 @@ def test_a_part_that_dies_is_named_and_ends_the_stack(tmp_path: Path) -> None:
     assert programs_below(folder) == []
 
 
-def test_the_made_environment_is_a_valid_production_one(tmp_path: Path) -> None:
-    made = stack.Stack(tmp_path / "stack", {"PORT": "8123"}).environment(SERVERS)
+def test_the_made_environment_is_a_valid_production_one(place: Path) -> None:
+    made = stack.Stack(place / "stack", {"PORT": "8123"}).environment(SERVERS)
 
     env = load(made)
 
     assert (env.APP_ENV, env.PUBLIC_URL, env.web_processes) == ("production", "http://127.0.0.1:8123", 2)
 
 
-def test_the_secrets_of_the_first_start_are_kept(tmp_path: Path) -> None:
-    first, second = (load(stack.Stack(tmp_path / "stack", {}).environment(SERVERS)) for _start in range(2))
+def test_the_secrets_of_the_first_start_are_kept(place: Path) -> None:
+    first, second = (load(stack.Stack(place / "stack", {}).environment(SERVERS)) for _start in range(2))
 
     assert first.SECRET_KEY == second.SECRET_KEY
     assert first.ENCRYPTION_KEYS == second.ENCRYPTION_KEYS
 
 
-def test_what_the_operator_sets_is_left_as_it_is(tmp_path: Path) -> None:
-    key_file = tmp_path / "key"
+def test_what_the_operator_sets_is_left_as_it_is(place: Path) -> None:
+    key_file = place / "key"
     given = {"SECRET_KEY_FILE": str(key_file), "WEB_PROCESSES": "4", "EMAIL_URL": "smtp://mail.example:25"}
 
-    made = stack.Stack(tmp_path / "stack", given).environment(SERVERS)
+    made = stack.Stack(place / "stack", given).environment(SERVERS)
 
     assert given.items() <= made.items()
 

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from celery import current_app
+from celery.worker import state as worker_state
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
@@ -27,4 +28,6 @@ class Command(BaseCommand):
         self.stdout.write(f"authsvc worker ({settings.APP_ENV}) is starting")
         self.stdout.flush()
         worker.start()
-        sys.exit(worker.exitcode or 0)
+        # Celery ends with 1 after Ctrl-C; here a worker that was told to stop, and did, has not failed.
+        if worker.exitcode and worker_state.should_stop is None:
+            sys.exit(worker.exitcode)

@@ -5,9 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-
 from authsvc.http.envelope import dump
-
 from authsvc.tokens.services.keys import ring
 
 MAX_AGE_SECONDS = 300

@@ -87,5 +87,5 @@ class LogoutAllView(ApiView):
     @documented("logout_all")
     def post(self, request: Request) -> Response:
         """End all sessions, the calling one included."""
-        sessions.end_all(user=request.user, reason=EndReason.LOGOUT_ALL, origin=origin_of(request))
+        sessions.end_all(user=self.caller, reason=EndReason.LOGOUT_ALL, origin=origin_of(request))
         return self.done(_("Signed out everywhere."))

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from authsvc.tokens.models import OneTimeToken, Session
@@ -21,8 +21,7 @@ def purge() -> int:
 
 
 def _delete(rows: "QuerySet[Session] | QuerySet[OneTimeToken]") -> int:
-    model: type[Model] = rows.model
     deleted = 0
     while batch := list(rows.values_list("pk", flat=True)[:BATCH]):
-        deleted += model._default_manager.filter(pk__in=batch).delete()[0]
+        deleted += rows.filter(pk__in=batch).delete()[0]
     return deleted

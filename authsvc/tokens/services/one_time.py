@@ -34,9 +34,7 @@ def find(token: str, *, purpose: Purpose) -> OneTimeToken | None:
     another address or stamp by now.
     """
     row = (
-        OneTimeToken.objects.select_related("user", "mail")
-        .filter(digest=crypto.sha256(token), purpose=purpose)
-        .first()
+        OneTimeToken.objects.select_related("user", "mail").filter(digest=crypto.sha256(token), purpose=purpose).first()
     )
     if row is None or not row.is_alive(timezone.now()):
         return None
@@ -48,5 +46,3 @@ def find(token: str, *, purpose: Purpose) -> OneTimeToken | None:
 def consume(token: OneTimeToken) -> bool:
     """Mark as used; of any number of callers one is told that it did."""
     return bool(OneTimeToken.objects.filter(pk=token.pk, consumed_at__isnull=True).update(consumed_at=Now()))
-
-

@@ -68,7 +68,7 @@ def parse(token: str) -> RefreshToken:
     except ValueError as reason:
         raise Foreign from reason
     body, tag = data[:_BODY_BYTES], data[_BODY_BYTES:]
-    if not any([crypto.equal(_tag(body, key_id), tag) for key_id in crypto.known_key_ids()]):
+    if not any(crypto.equal(_tag(body, key_id), tag) for key_id in crypto.known_key_ids()):
         raise Foreign(UUID(bytes=body[:16]))
     return RefreshToken(UUID(bytes=body[:16]), int.from_bytes(body[16:20], "big"), body[20:])
 
