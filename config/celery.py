@@ -10,10 +10,11 @@ from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-# What came due while nothing could run it is not run twice: an entry that waited longer is dropped.
+# What came due while nothing could run it does not pile up: an entry that waited longer is dropped. The
+# shortest wait is well above what the clocks of two machines may differ by.
 SCHEDULE: dict[str, dict[str, Any]] = {
     # task                                   when                                   dropped after
-    "authsvc.mail.tasks.sweep": {"schedule": 10.0, "options": {"expires": 10}},
+    "authsvc.mail.tasks.sweep": {"schedule": 10.0, "options": {"expires": 120}},
     "accounts.tasks.purge_unverified": {"schedule": crontab(minute="7"), "options": {"expires": 1800}},
     "authsvc.tokens.tasks.purge_expired": {"schedule": crontab(minute="27"), "options": {"expires": 1800}},
     "authsvc.mail.tasks.purge": {"schedule": crontab(minute="47"), "options": {"expires": 1800}},

@@ -242,20 +242,16 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "authsvc",
-    "DESCRIPTION": "Registration, sign-in and sessions, as a service of your own.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVERS": [{"url": PUBLIC_URL}],
     "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,
+    "ENFORCE_NON_BLANK_FIELDS": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "PREPROCESSING_HOOKS": ["authsvc.http.openapi.only_v1"],
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "authsvc.http.openapi.standard_documents",
-    ],
+    "POSTPROCESSING_HOOKS": ["authsvc.http.openapi.complete"],
 }
 
 LOG_LEVEL = env.LOG_LEVEL

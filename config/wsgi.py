@@ -5,11 +5,13 @@ import os
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from authsvc import hashing
 from config import embedded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 application = get_wsgi_application()
+hashing.warm_up()
 
 if settings.EMBEDDED:
     embedded.start()

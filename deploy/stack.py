@@ -24,6 +24,7 @@ from types import FrameType
 from typing import NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
+from config.env import Environment
 from deploy.local_servers import Guarded, ServerFailed, postgresql, redis_server, write_secret
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -136,9 +137,10 @@ class Stack:
         return str(path)
 
     def _write_env_file(self, env: Mapping[str, str]) -> None:
-        """Write what the stack itself set as a shell file, for commands of manage.py beside it."""
-        own = {name: value for name, value in env.items() if self.given.get(name) != value}
-        write_secret(self.folder / "env", "".join(f"{name}={shlex.quote(own[name])}\n" for name in sorted(own)))
+        """Write every setting as a shell file, for commands of manage.py beside the stack."""
+        known = {*Environment.model_fields, *FIXED}
+        settings = {name: value for name, value in sorted(env.items()) if name.removesuffix("_FILE") in known}
+        write_secret(self.folder / "env", "".join(f"{name}={shlex.quote(settings[name])}\n" for name in settings))
 
     @contextmanager
     def _only_one(self) -> Iterator[None]:

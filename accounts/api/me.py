@@ -16,11 +16,11 @@ class MeView(ApiView):
 
     @documented("me", gives=UserObject)
     def get(self, _request: Request) -> Response:
-        """Return the caller's account."""
+        """Return the caller's account. Whoever shows a profile needs no other call."""
         return self.done(_("Your account."), user_object(self.caller))
 
     @documented("update_me", takes=ProfileInput, gives=UserObject)
     def patch(self, request: Request) -> Response:
-        """Change the caller's name or language."""
+        """Change the caller's name or language. What is not sent stays as it is."""
         user = profile.update(self.caller, **self.validated(ProfileInput), origin=origin_of(request))
         return self.done(_("Your account was changed."), user_object(user))

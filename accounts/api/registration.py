@@ -83,6 +83,6 @@ class ResendVerificationView(ApiView):
 
     @documented("resend_verification", takes=EmailInput, status=202)
     def post(self, request: Request) -> Response:
-        """Mail a new link where the address waits for one; the answer is always the same."""
+        """Mail a new verification link. It goes only to an address that waits for one; the answer is always the same."""
         registration.resend_verification(**self.validated(EmailInput), origin=origin_of(request))
         return self.done(_("If the address waits for verification, a link is on its way."), status=202)

@@ -9,7 +9,8 @@ from rest_framework import serializers
 from accounts.models import NAME_MAX_LENGTH, Locale, User
 from authsvc.http.serializers import EmailField, Input, OpaqueField, PasswordField, TextField
 
-TOKEN_MAX_LENGTH = 512
+# Ours are shorter. One of another kind, such as an access token, is a wrong token and no malformed body.
+TOKEN_MAX_LENGTH = 4096
 DEVICE_NAME_MAX_LENGTH = 100
 
 

@@ -149,7 +149,7 @@ def purge_unverified(*, origin: Origin) -> int:
 
 def _find(token: str) -> OneTimeToken:
     link = one_time.find(token, purpose=Purpose.VERIFY_EMAIL)
-    if link is None or not link.user.is_active:
+    if link is None or not link.user.is_active or selectors.is_lapsed(link.user, timezone.now()):
         raise InvalidLink
     return link
 
@@ -164,7 +164,7 @@ def _create(*, name: str, email: str, password_hash: str, locale: str, origin: O
 
 def _refuse_taken(owner: User, *, origin: Origin) -> None:
     with transaction.atomic():
-        if settings.REGISTRATION_NEUTRAL:
+        if settings.REGISTRATION_NEUTRAL and owner.is_verified:  # nobody else has shown that the mailbox is theirs
             emails.already_registered(user=owner)
         audit.record(
             EventType.ACCOUNT_REGISTRATION_REFUSED, origin=origin, subject=owner.audit_key, outcome=Outcome.REFUSED
@@ -180,7 +180,7 @@ def _repeat(owner: User, *, same_password: bool, origin: Origin) -> None:
         user = User.objects.select_for_update().filter(pk=owner.pk, verified_at__isnull=True).first()
         if user is None:
             return
-        if not same_password:
+        if not same_password and user.has_usable_password():
             user.set_unusable_password()
             user.save(update_fields=["password", "updated_at"])
         mail_verification(user)

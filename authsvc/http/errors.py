@@ -1,12 +1,15 @@
 """What answers where no view does: unknown paths, refused requests, failures."""
 
+import sys
+
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from authsvc.errors import ErrorCode, Problem
 from authsvc.http.envelope import error_response
-from authsvc.http.exceptions import INTERNAL, NOT_FOUND
+from authsvc.http.exceptions import INTERNAL, NOT_FOUND, describe
 
 _API = ("/api/", "/.well-known/")
 
@@ -27,8 +30,15 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a failure of ours, telling nothing of it (`handler500`)."""
-    return refuse(request, 500, INTERNAL)
+    """Answer a failure of ours, telling nothing of it; without the database, when to come back (`handler500`)."""
+    failure = sys.exc_info()[1]
+    if not isinstance(failure, OperationalError | InterfaceError):
+        return refuse(request, 500, INTERNAL)
+    status, problems, headers = describe(failure, request)
+    answer = refuse(request, status, problems[0])
+    for name, value in headers.items():
+        answer.headers[name] = value
+    return answer
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature

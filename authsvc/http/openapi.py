@@ -65,7 +65,6 @@ class EnvelopeSchema(AutoSchema):
         operation = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
-        operation.setdefault("security", [])
         if "requestBody" in operation:
             operation["requestBody"]["required"] = self._declared().body_required
         return dict(operation)
@@ -118,7 +117,8 @@ class EnvelopeSchema(AutoSchema):
             case EmailField():
                 return {**schema, "format": "email"}
             case PasswordField():
-                return {**schema, "format": "password", "writeOnly": True}
+                shortest = {} if field.allow_blank else {"minLength": 1}
+                return {"type": "string", "format": "password", **shortest, "writeOnly": True}
             case OpaqueField():
                 return {**schema, "pattern": r"^[\x20-\x7e]+$", "writeOnly": True}
             case ChoiceField():
@@ -127,7 +127,7 @@ class EnvelopeSchema(AutoSchema):
 
     def _get_response_bodies(self, *_args: Any, **_kwargs: Any) -> dict[str, Schema]:
         operation = self._declared()
-        answers = {operation.status: parts.success(self._envelope(operation.gives))}
+        answers = {operation.status: parts.success(operation.status, self._envelope(operation.gives))}
         self._error()
         own = self._own_refusals(operation)
         shared = self._shared_refusals(operation)
@@ -200,7 +200,7 @@ def only_v1(endpoints: Iterable[tuple[str, str, str, Any]]) -> list[tuple[str, s
     return [endpoint for endpoint in endpoints if endpoint[0].startswith("/api/v1/")]
 
 
-def standard_documents(result: Schema, **_context: Any) -> Schema:
+def complete(result: Schema, **_context: Any) -> Schema:
     """Add what other standards define, the parts that operations share, and an example of everything."""
     result["info"]["description"] = parts.DESCRIPTION
     result["tags"] = parts.TAGS
@@ -208,6 +208,8 @@ def standard_documents(result: Schema, **_context: Any) -> Schema:
     components = result["components"]
     components["headers"] = parts.HEADERS
     components["responses"] = parts.shared_responses()
+    components["examples"] = {}
+    parts.share_examples(components["responses"].values(), components["examples"])
     schemas = components["schemas"]
     schemas.update(parts.standard_schemas())
     _name_enumerations(schemas)
@@ -216,6 +218,7 @@ def standard_documents(result: Schema, **_context: Any) -> Schema:
     for path in result["paths"].values():
         for operation in path.values():
             _show(operation, schemas)
+            parts.share_examples(operation["responses"].values(), components["examples"])
     return result
 
 

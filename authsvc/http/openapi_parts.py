@@ -8,7 +8,7 @@ from rest_framework import exceptions as drf
 
 from authsvc.errors import DomainError, ErrorCode, Problem, Unavailable
 from authsvc.http.envelope import JSON
-from authsvc.http.exceptions import FIELD_MESSAGES, INTERNAL, INVALID_JSON, OF_DRF, BodyTooLarge
+from authsvc.http.exceptions import FIELD_MESSAGES, INTERNAL, OF_DRF, BodyTooLarge
 from authsvc.http.middleware import InsecureTransport, UnknownHost
 from authsvc.http.openapi_types import Schema
 
@@ -41,8 +41,12 @@ TAG_OF_PREFIX = {
 
 ENUMERATIONS = {
     "code": "ErrorCode",
+    "database": "CheckResult",
+    "emailQueue": "CheckResult",
     "locale": "Locale",
+    "redis": "CheckResult",
     "role": "Role",
+    "status": "ReadinessStatus",
     "tokenType": "TokenType",
     "type": "DeviceType",
 }
@@ -84,8 +88,19 @@ EXAMPLES: Mapping[str, Any] = {
     "Error.success": False,
     "timestamp": _WHEN,
     "token": "q3xk0JQnJpmJ2d0Yl7yN0m1sZc8n5vXw4bT6uR9eKfA",
+    "alg": "ES256",
+    "crv": "P-256",
+    "kid": "bnwFyYKSZCZqIPiNjSMMGpkfHZ5pZfHkUQBZmJ7dTZo",
+    "kty": "EC",
+    "use": "sig",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    "Liveness.status": "ok",
+    "VerifyEmailInput": {"token": "q3xk0JQnJpmJ2d0Yl7yN0m1sZc8n5vXw4bT6uR9eKfA"},
+    "CheckResult": "ok",
     "ErrorCode": "required",
     "Locale": "en",
+    "ReadinessStatus": "ready",
     "Role": "user",
     "TokenType": "Bearer",
     "DeviceType": "desktop",
@@ -144,9 +159,16 @@ HEADERS = {
     },
 }
 
+_OF_ALL = ("X-Request-ID",)
+_OF_API = ("API-Version", *_OF_ALL)
 _HEADERS_OF_STATUS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
     HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
+}
+_SUCCESS = {
+    HTTPStatus.OK: "Done.",
+    HTTPStatus.CREATED: "Created.",
+    HTTPStatus.ACCEPTED: "Accepted; whatever there is to do follows by mail.",
 }
 _MEANING = {
     HTTPStatus.BAD_REQUEST: "The request is not understood.",
@@ -186,8 +208,27 @@ ALWAYS = frozenset(_SHARED) - {HTTPStatus.UNAUTHORIZED, HTTPStatus.UNSUPPORTED_M
 NOT_SIGNED_IN = _SHARED[HTTPStatus.UNAUTHORIZED][1]
 INSECURE = _SHARED[HTTPStatus.FORBIDDEN][1]
 
+_OF_KEYS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+_OF_PROBES = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INTERNAL_SERVER_ERROR)
+_PARTS = ("database", "redis", "emailQueue")
+_JWK = {
+    "kty": "Key type.",
+    "crv": "Curve.",
+    "x": "Coordinate.",
+    "y": "Coordinate.",
+    "kid": "The key's name, as in the header of a token (RFC 7638 thumbprint).",
+    "alg": "The only algorithm that the key is used with.",
+    "use": "What it is for.",
+}
+
 # What any body, and what any field may be refused for.
-OF_BODY = (INVALID_JSON, Problem(ErrorCode.DUPLICATE_FIELD, FIELD_MESSAGES[ErrorCode.DUPLICATE_FIELD], "email"))
+OF_BODY = (OF_DRF[drf.ParseError], Problem(ErrorCode.DUPLICATE_FIELD, FIELD_MESSAGES[ErrorCode.DUPLICATE_FIELD], "email"))
 OF_FIELD = tuple(
     of_field(code)
     for code in (
@@ -200,22 +241,32 @@ OF_FIELD = tuple(
 )
 
 
-def success(schema: Schema) -> Schema:
+def success(status: int, schema: Schema) -> Schema:
     """Return the response object of what an operation gives."""
-    return _response("Success.", schema, ("API-Version", "X-Request-ID"))
+    return _response(_SUCCESS[status], schema, _OF_API)
 
 
-def refusal(status: int, problems: Iterable[Problem]) -> Schema:
+def refusal(status: int, problems: Iterable[Problem], headers: Iterable[str] = _OF_API) -> Schema:
     """Return the response object of a refusal, with an example for each of its codes."""
     known = HTTPStatus(status)
     by_code = {problem.code.value: problem for problem in problems}
-    headers = ("API-Version", *_HEADERS_OF_STATUS.get(known, ()), "X-Request-ID")
     description = f"{_MEANING[known]} Codes: {', '.join(f'`{code}`' for code in by_code)}."
-    response = _response(description, {"$ref": "#/components/schemas/Error"}, headers)
+    response = _response(description, _ref("Error"), [*_HEADERS_OF_STATUS.get(known, ()), *headers])
     response["content"][JSON]["examples"] = {
         code: {"value": _error_example(problem, known)} for code, problem in by_code.items()
     }
     return response
+
+
+def share_examples(responses: Iterable[Schema], examples: Schema) -> None:
+    """Move the examples of refusals to `examples`, a reference in place of each: most of them recur."""
+    for response in responses:
+        for media in response.get("content", {}).values():
+            for code, example in media.get("examples", {}).items():
+                status, (problem, *_) = example["value"]["meta"]["statusCode"], example["value"]["errors"]
+                name = "-".join(str(part) for part in (status, code, problem["field"]) if part)
+                examples.setdefault(name, example)
+                media["examples"][code] = {"$ref": f"#/components/examples/{name}"}
 
 
 def shared_response(status: HTTPStatus) -> Schema:
@@ -226,6 +277,86 @@ def shared_response(status: HTTPStatus) -> Schema:
 def shared_responses() -> Schema:
     """Return the refusals that operations refer to."""
     return {name: refusal(status, problems) for status, (name, problems) in _SHARED.items()}
+
+
+def standard_schemas() -> Schema:
+    """Return the components of what other standards define."""
+    described = {name: {"type": "string", "description": text} for name, text in _JWK.items()}
+    return {
+        "JsonWebKey": {
+            "type": "object",
+            "description": "A public key for signatures (RFC 7517, RFC 7518).",
+            "properties": described,
+            "required": list(described),
+            "additionalProperties": False,
+        },
+        "JsonWebKeySet": {
+            "type": "object",
+            "description": "The public keys that verify access tokens (RFC 7517).",
+            "properties": {"keys": {"type": "array", "items": {"$ref": "#/components/schemas/JsonWebKey"}}},
+            "required": ["keys"],
+            "additionalProperties": False,
+        },
+        "Liveness": {
+            "type": "object",
+            "description": "The process answers.",
+            "properties": {"status": {"type": "string", "const": "ok"}},
+            "required": ["status"],
+            "additionalProperties": False,
+        },
+        "Readiness": {
+            "type": "object",
+            "description": "Whether traffic may come, and what stands against it.",
+            "properties": {
+                "status": {"type": "string", "enum": ["ready", "not ready"]},
+                "checks": {"$ref": "#/components/schemas/Checks"},
+                "timestamp": {"type": "string", "format": "date-time"},
+            },
+            "required": ["status", "checks", "timestamp"],
+            "additionalProperties": False,
+        },
+        "Checks": {
+            "type": "object",
+            "description": "The parts that this profile has; embedded mode has no Redis.",
+            "properties": {name: {"type": "string", "enum": ["ok", "error"]} for name in _PARTS},
+            "required": ["database", "emailQueue"],
+            "additionalProperties": False,
+        },
+    }
+
+
+def standard_paths() -> Schema:
+    """Return the operations of what other standards define."""
+    fine = {"status": "ready", "checks": dict.fromkeys(_PARTS, "ok"), "timestamp": _WHEN}
+    cut_off = {**fine, "status": "not ready", "checks": {**fine["checks"], "database": "error"}}
+    not_ready = _response("A part that traffic depends on does not answer.", _ref("Readiness"), _OF_ALL)
+    not_ready["content"][JSON]["example"] = cut_off
+    return {
+        "/.well-known/jwks.json": _standard(
+            "jwks",
+            "standards",
+            "Return the public signing keys",
+            "Verify an access token with the key that its `kid` names, and with the algorithm of that key alone.",
+            {
+                "200": _response("The keys.", _ref("JsonWebKeySet"), ("Cache-Control", *_OF_ALL)),
+                **_refusals(*_OF_KEYS),
+            },
+        ),
+        "/healthz": _standard(
+            "healthz",
+            "health",
+            "Tell that the process answers",
+            "Asks nothing of any other part, so that no outage elsewhere restarts it. Takes any Host.",
+            {"200": _response("It does.", _ref("Liveness"), _OF_ALL), **_refusals(*_OF_PROBES)},
+        ),
+        "/readyz": _standard(
+            "readyz",
+            "health",
+            "Tell whether traffic may come",
+            "Asks every part. 503 where one fails that `READINESS_GATES` names. Takes any Host.",
+            {"200": _response("It may.", _ref("Readiness"), _OF_ALL), **_refusals(*_OF_PROBES), "503": not_ready},
+        ),
+    }
 
 
 def success_envelope(data: Schema, meta: Schema) -> Schema:
@@ -241,7 +372,6 @@ def error_envelope(entry: Schema, meta: Schema) -> Schema:
         "minItems": 1,
         "items": entry,
         "description": "Everything that is wrong.",
-        "examples": [[_problem_example(of_field(ErrorCode.REQUIRED))]],
     }
     success = {"type": "boolean", "const": False}
     return _envelope("A refusal or a failure.", {"success": success, "errors": errors, "meta": meta})
@@ -249,12 +379,12 @@ def error_envelope(entry: Schema, meta: Schema) -> Schema:
 
 def give_examples(name: str, schema: Schema) -> None:
     """Put an example, and a description where there is one, on every property of a component, or on itself."""
-    if "enum" in schema:
+    if name in EXAMPLES:
         schema["examples"] = [EXAMPLES[name]]
     for key, inner in schema.get("properties", {}).items():
         if key in DESCRIPTIONS:
             inner.setdefault("description", DESCRIPTIONS[key])
-        if "$ref" in inner or "examples" in inner:
+        if "$ref" in inner or "$ref" in inner.get("items", {}) or "examples" in inner:
             continue
         inner["examples"] = [None] if inner.get("type") == "null" else [_example(name, key)]
 
@@ -265,6 +395,8 @@ def example_of(schema: Schema, schemas: Mapping[str, Schema]) -> Any:
         return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas)
     if "examples" in schema:
         return schema["examples"][0]
+    if schema["type"] == "array":
+        return [example_of(schema["items"], schemas)]
     return {key: example_of(inner, schemas) for key, inner in schema["properties"].items()}
 
 
@@ -308,62 +440,14 @@ def _standard(operation_id: str, tag: str, summary: str, description: str, answe
             "tags": [tag],
             "summary": summary,
             "description": description,
-            "security": [],
             "responses": answers,
         }
     }
 
 
-def _document(description: str, schema: Schema, example: Any, headers: Iterable[str] = ("X-Request-ID",)) -> Schema:
-    response = _response(description, schema, headers)
-    response["content"][JSON]["example"] = example
-    return response
+def _refusals(*statuses: HTTPStatus) -> Schema:
+    return {str(int(status)): refusal(status, _SHARED[status][1], _OF_ALL) for status in statuses}
 
 
-_CHECK = {"type": "string", "enum": ["ok", "error"], "examples": ["ok"]}
-_READINESS = {
-    "type": "object",
-    "properties": {
-        "status": {"type": "string", "enum": ["ready", "not ready"], "examples": ["ready"]},
-        "checks": {
-            "type": "object",
-            "description": "The parts that this profile has.",
-            "properties": {name: _CHECK for name in ("database", "redis", "emailQueue")},
-            "required": ["database", "emailQueue"],
-            "additionalProperties": False,
-            "examples": [{"database": "ok", "redis": "ok", "emailQueue": "ok"}],
-        },
-        "timestamp": {"type": "string", "format": "date-time", "examples": [_WHEN]},
-    },
-    "required": ["status", "checks", "timestamp"],
-    "additionalProperties": False,
-    "description": "Whether traffic may come, and why not.",
-}
-_LIVENESS = {
-    "type": "object",
-    "description": "The process answers.",
-    "properties": {"status": {"type": "string", "const": "ok", "examples": ["ok"]}},
-    "required": ["status"],
-    "additionalProperties": False,
-}
-_KEY_PROPERTIES = {
-    "kty": ("EC", "Key type."),
-    "crv": ("P-256", "Curve."),
-    "x": ("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "Coordinate."),
-    "y": ("x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0", "Coordinate."),
-    "kid": ("019a3c5e", "The key's name, as in the header of a token."),
-    "use": ("sig", "What it is for."),
-    "alg": ("ES256", "The only algorithm it is used with."),
-}
-_KEYS = {
-    "type": "object",
-    "description": "A JWK Set (RFC 7517).",
-    "properties": {
-        "keys": {
-            "type": "array",
-            "items": {"$ref": "#/components/schemas/SigningKey"},
-        }
-    },
-    "required": ["keys"],
-    "additionalProperties": False,
-}
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import ua_parser
+
+Kind = Literal["desktop", "mobile", "tablet", "bot", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +14,7 @@ class Device:
     """A device as its owner would recognise it."""
 
     name: str
-    type: str
+    type: Kind
     os: str
     browser: str
 
@@ -24,14 +27,14 @@ def describe(*, user_agent: str, device_name: str) -> Device:
 
 
 @lru_cache(maxsize=1024)
-def _parse(user_agent: str) -> tuple[str, str, str]:
+def _parse(user_agent: str) -> tuple[Kind, str, str]:
     result = ua_parser.parse(user_agent)
     system = result.os.family if result.os else ""
     browser = result.user_agent.family if result.user_agent else ""
     return _kind(user_agent, result.device.family if result.device else ""), system, browser
 
 
-def _kind(user_agent: str, family: str) -> str:
+def _kind(user_agent: str, family: str) -> Kind:
     if family == "Spider":
         return "bot"
     if "iPad" in user_agent or "Tablet" in user_agent:

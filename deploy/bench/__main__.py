@@ -21,9 +21,8 @@ from types import FrameType
 import django
 from django.db import connection
 
-from deploy.bench import neutrality, throughput
+from deploy.bench import neutrality, processor, throughput
 from deploy.bench.client import Client
-from deploy.bench.processor import Usage
 from deploy.local_servers import Guarded, ServerFailed, free_port
 from deploy.stack import ROOT
 
@@ -91,12 +90,12 @@ def say(line: str) -> None:
 
 def _measure_neutrality(port: int, *, rounds: int) -> bool:
     say(f"who has an account? {rounds} samples of each case, one at a time, in random order")
-    before = Usage()
+    before = processor.read()
     with Client(port) as client:
-        findings = neutrality.measure(client, rounds=rounds, warm_up=WARM_UP_ROUNDS, report=say)
-    elsewhere = Usage().since(before).elsewhere
-    print(f"\n{neutrality.table(findings)}\n")
-    broken = sum(not finding.holds for finding in findings)
+        found = neutrality.measure(client, rounds=rounds, warm_up=WARM_UP_ROUNDS, report=say)
+    elsewhere = processor.read().since(before).elsewhere
+    print(f"\n{neutrality.table(found)}\n")
+    broken = sum(not finding.holds for finding in found)
     say(f"{broken or 'no'} bound broken; everything else on the machine kept {elsewhere:.2f} CPUs busy")
     return not broken
 

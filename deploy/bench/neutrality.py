@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -96,7 +96,13 @@ def measure(client: Client, *, rounds: int, warm_up: int, report: Callable[[str]
             masked[case].add(mask(answer, body))
             if number >= 0:
                 timed[case].append(answer.seconds)
-    return [_finding(case, timed, masked) for case in CASES]
+    return findings(timed, masked)
+
+
+def findings(timed: Mapping[Case, Sequence[float]], masked: Mapping[Case, set[str]]) -> list[Finding]:
+    """Hold each case against the first of its door."""
+    firsts = {case.door: case for case in reversed(CASES)}
+    return [_finding(case, firsts[case.door], timed, masked) for case in CASES]
 
 
 def mask(answer: Answer, sent: dict[str, str]) -> str:
@@ -113,7 +119,7 @@ def is_indistinguishable(difference: float, share: float) -> bool:
     return abs(difference) <= BOUND_SECONDS or abs(share) <= BOUND_SHARE
 
 
-def table(findings: Sequence[Finding]) -> str:
+def table(found: Sequence[Finding]) -> str:
     """Return the findings as a Markdown table."""
     lines = [
         "| POST | address | samples | median ms | to the first, ms | % | same bytes | verdict |",
@@ -123,7 +129,7 @@ def table(findings: Sequence[Finding]) -> str:
         f"| `{finding.case.door}` | {finding.case.name} | {finding.samples} | {finding.median * 1000:.2f} "
         f"| {finding.difference * 1000:+.2f} | {finding.share:+.1%} | {'yes' if finding.same_bytes else 'NO'} "
         f"| {'holds' if finding.holds else 'BROKEN'} |"
-        for finding in findings
+        for finding in found
     ]
     return "\n".join(lines)
 
@@ -134,8 +140,9 @@ def _shuffled_round() -> list[tuple[Case, Person]]:
     return pairs
 
 
-def _finding(case: Case, timed: dict[Case, list[float]], masked: dict[Case, set[str]]) -> Finding:
-    first = next(other for other in CASES if other.door == case.door)
+def _finding(
+    case: Case, first: Case, timed: Mapping[Case, Sequence[float]], masked: Mapping[Case, set[str]]
+) -> Finding:
     middle = median(timed[case])
     return Finding(
         case=case,

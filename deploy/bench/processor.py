@@ -2,15 +2,39 @@
 
 import os
 import time
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PARTS = {"serve": "app", "worker": "worker", "beat": "worker", "postgres": "PostgreSQL", "redis-server": "Redis"}
 _OTHER_PART = "stack"
 CLIENT = "client"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU seconds used since some moment, and when they were read."""
+
+    read_at: float
+    parts: Mapping[str, float]
+    machine: float
+
+    def since(self, before: "Usage") -> "Usage":
+        """Return what was used between two readings; `read_at` is then the time between them."""
+        parts = {part: seconds - before.parts.get(part, 0.0) for part, seconds in self.parts.items()}
+        return Usage(self.read_at - before.read_at, parts, self.machine - before.machine)
+
+    @property
+    def elsewhere(self) -> float:
+        """CPUs that everything else on the machine kept busy on average, of a difference between two readings."""
+        return max(0.0, self.machine - sum(self.parts.values())) / self.read_at
+
+
+def read() -> Usage:
+    """Return what was used until now."""
+    return Usage(time.monotonic(), _by_part(), _busy_seconds())
 
 
 def part_of(command: list[str]) -> str:
@@ -22,8 +46,8 @@ def part_of(command: list[str]) -> str:
     return _OTHER_PART
 
 
-def _by_part() -> Counter[str]:
-    used = Counter({CLIENT: time.process_time()})
+def _by_part() -> dict[str, float]:
+    used = defaultdict(float, {CLIENT: time.process_time()})
     for pid, seconds in _descendants():
         used[part_of(_command(pid))] += seconds
     return used
@@ -59,22 +83,3 @@ def _busy_seconds() -> float:
         int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
     )
     return (user + nice + system + irq + softirq + steal) / _TICKS
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """CPU seconds used since some moment, and when they were read."""
-
-    read_at: float = field(default_factory=time.monotonic)
-    parts: Counter[str] = field(default_factory=_by_part)
-    machine: float = field(default_factory=_busy_seconds)
-
-    def since(self, before: "Usage") -> "Usage":
-        """Return what was used between two readings; `read_at` is then the time between them."""
-        parts = Counter({part: self.parts[part] - before.parts[part] for part in self.parts})
-        return Usage(self.read_at - before.read_at, parts, self.machine - before.machine)
-
-    @property
-    def elsewhere(self) -> float:
-        """CPUs that everything else on the machine kept busy on average, of a difference between two readings."""
-        return max(0.0, self.machine - self.parts.total()) / self.read_at

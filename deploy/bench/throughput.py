@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
+from deploy.bench import processor
 from deploy.bench.client import Client, Failed
 from deploy.bench.people import PASSWORD, Kind, Person, people
 from deploy.bench.processor import Usage
@@ -27,7 +28,7 @@ class Rate:
 
     def row(self) -> str:
         """Return a row of the table."""
-        microseconds = [f"{self.usage.parts[part] / self.requests * 1e6:.0f}" for part in PARTS]
+        microseconds = [f"{self.usage.parts.get(part, 0.0) / self.requests * 1e6:.0f}" for part in PARTS]
         per_second = f"{self.requests / self.usage.read_at:.0f}"
         return f"| {self.name} | {per_second} | {' | '.join(microseconds)} | {self.usage.elsewhere:.2f} |"
 
@@ -54,9 +55,9 @@ def table(rates: Sequence[Rate]) -> str:
 
 
 def _rate(name: str, steps: Sequence[Step], *, seconds: float) -> Rate:
-    before = Usage()
+    before = processor.read()
     requests = _drive(steps, seconds=seconds)
-    return Rate(name, requests, Usage().since(before))
+    return Rate(name, requests, processor.read().since(before))
 
 
 def _drive(steps: Sequence[Step], *, seconds: float) -> int:

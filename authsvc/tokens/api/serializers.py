@@ -13,7 +13,7 @@ class DeviceObject(TypedDict):
     """What a session runs on, from the user agent and the name its owner gave it."""
 
     name: str
-    type: str
+    type: devices.Kind
     os: str
     browser: str
 

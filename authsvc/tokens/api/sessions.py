@@ -16,7 +16,8 @@ from authsvc.tokens.models import EndReason
 from authsvc.tokens.services import access, sessions
 from authsvc.tokens.services.access import InvalidToken
 
-REFRESH_TOKEN_MAX_LENGTH = 512
+# Ours are shorter. One of another kind, such as an access token, is a wrong token and no malformed body.
+REFRESH_TOKEN_MAX_LENGTH = 4096
 
 
 class RefreshInput(Input):
@@ -86,6 +87,6 @@ class LogoutAllView(ApiView):
 
     @documented("logout_all")
     def post(self, request: Request) -> Response:
-        """End all sessions, the calling one included."""
+        """End all sessions of the caller. The calling one is among them: its tokens end at once."""
         sessions.end_all(user=self.caller, reason=EndReason.LOGOUT_ALL, origin=origin_of(request))
         return self.done(_("Signed out everywhere."))

@@ -9,7 +9,7 @@ from uuid import UUID
 import jwt
 import pytest
 import time_machine
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from accounts.models import Role, User
 from authsvc import crypto
@@ -130,7 +130,7 @@ def test_any_service_verifies_it_offline_from_the_published_keys(api: Api, alice
         jwt.decode(token[:-8] + "AAAAAAAA"[:7] + "A", key.key, algorithms=["ES256"], audience=PUBLIC_URL)
 
 
-def test_issuer_audience_and_life_follow_the_settings(api: Api, alice: User, settings: SettingsWrapper) -> None:
+def test_issuer_audience_and_life_follow_the_settings(api: Api, alice: User, settings: Settings) -> None:
     settings.JWT_ISSUER = "https://issuer.example.org"
     settings.JWT_AUDIENCE = "an-audience"
     settings.ACCESS_TOKEN_LIFETIME = settings.ACCESS_TOKEN_LIFETIME / 3
@@ -144,7 +144,7 @@ def test_issuer_audience_and_life_follow_the_settings(api: Api, alice: User, set
 
 
 def test_a_token_of_another_issuer_or_audience_stops_working_when_the_setting_changes(
-    api: Api, alice: User, settings: SettingsWrapper
+    api: Api, alice: User, settings: Settings
 ) -> None:
     token = api.login(alice.email).data["accessToken"]
 

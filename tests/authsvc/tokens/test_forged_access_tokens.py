@@ -53,6 +53,7 @@ class Workshop:
 
     good: str
     bait: str = ""
+    other: str = ""
     header: dict[str, Any] = field(init=False)
     claims: dict[str, Any] = field(init=False)
 
@@ -164,10 +165,8 @@ FORGERIES: dict[str, Callable[[Workshop], str]] = {
     "crit that is empty": lambda w: w.ours_signed({"crit": []}),
     "crit that is a word": lambda w: w.ours_signed({"crit": "exp"}),
     "crit with an unencoded payload": lambda w: w.ours_signed({"crit": ["b64"], "b64": False}),
-    "another user's name": lambda w: w.ours_signed(sub=str(uuid4()), userId=str(uuid4())),
     "user ids that differ": lambda w: w.ours_signed(userId=str(uuid4())),
     "user id that is no id": lambda w: w.ours_signed(sub="1", userId="1"),
-    "session that never was": lambda w: w.ours_signed(sid=str(uuid4())),
     "session that is no id": lambda w: w.ours_signed(sid="' OR 1=1 --"),
     "session that is an array": lambda w: w.ours_signed(sid=[w.claims["sid"]]),
     "session that is null": lambda w: w.ours_signed(sid=None),
@@ -175,6 +174,12 @@ FORGERIES: dict[str, Callable[[Workshop], str]] = {
         f"no {claim}": lambda w, claim=claim: w.ours_signed(without=claim)  # type: ignore[misc]
         for claim in ("exp", "iat", "sub", "sid", "aud", "iss", "jti", "type", "userId")
     },
+}
+
+FOREIGN_SUBJECTS: dict[str, Callable[[Workshop], str]] = {
+    "another user's name": lambda w: w.ours_signed(sub=str(uuid4()), userId=str(uuid4())),
+    "session that never was": lambda w: w.ours_signed(sid=str(uuid4())),
+    "session of somebody else": lambda w: w.ours_signed(sub=w.other, userId=w.other),
 }
 
 
@@ -226,6 +231,13 @@ def test_a_forgery_is_refused(api: Api, tokens: Tokens, bait: tuple[str, list[st
     assert row(tokens) == before
     assert session_events() == []
     assert api.me(tokens["accessToken"]).status == HTTPStatus.OK
+
+
+@pytest.mark.parametrize("forgery", FOREIGN_SUBJECTS)
+def test_session_and_user_belong_together(api: Api, tokens: Tokens, bob: User, forgery: str) -> None:
+    token = FOREIGN_SUBJECTS[forgery](Workshop(tokens["accessToken"], other=str(bob.id)))
+
+    assert refused(api.me(token)) == "invalid_token"
 
 
 def test_no_prefix_of_a_token_is_one(api: Api, tokens: Tokens) -> None:
