@@ -20,8 +20,9 @@ locked = $(IN) stamp=".venv/.$(1)-$$(cksum < requirements/$(1).txt | tr ' ' '-')
 	fi
 
 # $(call lock,base|dev,ARGUMENTS): one hash-locked file, without any address of a package index in it.
-lock = $(IN) cd requirements && ../$(PY) -m uv pip compile --quiet --no-config --generate-hashes --universal \
-	--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links $(2) $(1).in --output-file $(1).txt
+lock = $(call lock_in,requirements,$(1),$(2))
+lock_in = $(IN) cd $(1) && "$(ROOT)/$(PY)" -m uv pip compile --quiet --no-config --generate-hashes --universal \
+	--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links $(3) $(2).in --output-file $(2).txt
 
 # A production environment as an operator would give it, with secrets of this moment.
 random = $$($(PY) -c 'import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())')
@@ -45,9 +46,11 @@ install: ## .venv with the locked requirements of the service
 install-dev: install ## and with those of the tests, the checks and the local stack
 	@$(call locked,dev)
 
-lock: install-dev ## write requirements/*.txt anew from requirements/*.in
+lock: install-dev ## write requirements/*.txt anew from requirements/*.in, and the peers' of `make bench`
 	$(call lock,base,)
 	$(call lock,dev,--constraints base.txt)
+	$(call lock_in,deploy/bench/peers,dj-rest-auth,)
+	$(call lock_in,deploy/bench/peers,djoser,)
 
 fmt: install-dev ## format the code and repair what lint can repair
 	$(IN) $(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
@@ -106,8 +109,8 @@ worker: ## one production Celery worker, likewise
 beat: ## one production Celery beat, likewise
 	@$(IN) exec $(PY) manage.py beat
 
-bench: install-dev ## measure this machine's requests per second
-	@$(IN) exec $(PY) -m deploy.bench
+bench: install-dev ## neutrality, then rates beside other systems; ARGS="--growth --rounds 5 --only speed" (--help)
+	@$(IN) exec $(PY) -m deploy.bench $(ARGS)
 
 e2e load faults: ## come with a later part
 	@echo "make $@ comes with a later part of the project; until then: make test, make check, make bench"; exit 2

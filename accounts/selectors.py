@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -17,3 +18,8 @@ def user_by_email(email: str) -> User | None:
 def is_lapsed(user: User, now: datetime) -> bool:
     """Tell whether an account was left unverified for so long that it counts as absent."""
     return not user.is_verified and user.created_at <= now - settings.UNVERIFIED_TTL
+
+
+def lapsed_users() -> QuerySet[User]:
+    """Return the accounts that are due to go because nobody verified them in time."""
+    return User.objects.filter(verified_at__isnull=True, created_at__lte=timezone.now() - settings.UNVERIFIED_TTL)

@@ -21,6 +21,7 @@ from authsvc.errors import Unavailable
 
 KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
+_TAG_BYTES = 16
 
 
 class KeyUnavailable(Unavailable):
@@ -93,10 +94,12 @@ def seal(plain: bytes, *, context: str) -> bytes:
 
 def unseal(sealed: bytes, *, context: str) -> bytes:
     """Open what `seal` made for the same context. Raises `Tampered`, `KeyUnavailable`."""
+    if len(sealed) < KEY_ID_BYTES + _NONCE_BYTES + _TAG_BYTES:
+        raise Tampered
     key_id, rest = sealed[:KEY_ID_BYTES], sealed[KEY_ID_BYTES:]
     try:
         return AESGCM(derive("seal", key_id)).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], context.encode())
-    except (InvalidTag, ValueError) as reason:
+    except InvalidTag as reason:
         raise Tampered from reason
 
 

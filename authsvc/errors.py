@@ -27,22 +27,26 @@ class ErrorCode(StrEnum):
     UNKNOWN_FIELD = "unknown_field"
     DUPLICATE_FIELD = "duplicate_field"
     INVALID_TOKEN = "invalid_token"  # noqa: S105 - a code, not a secret
+    PASSWORD_INCORRECT = "password_incorrect"  # noqa: S105
     PASSWORD_TOO_SHORT = "password_too_short"  # noqa: S105
     PASSWORD_TOO_LONG = "password_too_long"  # noqa: S105
     PASSWORD_COMMON = "password_common"  # noqa: S105
     PASSWORD_SIMILAR = "password_similar"  # noqa: S105
     NOT_AUTHENTICATED = "not_authenticated"
     INVALID_CREDENTIALS = "invalid_credentials"
+    INVALID_SIGNATURE = "invalid_signature"
     PERMISSION_DENIED = "permission_denied"
     CSRF_FAILED = "csrf_failed"
     INSECURE_TRANSPORT = "insecure_transport"
     EMAIL_NOT_VERIFIED = "email_not_verified"
+    REAUTHENTICATION_REQUIRED = "reauthentication_required"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_ACCEPTABLE = "not_acceptable"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     EMAIL_TAKEN = "email_taken"
+    ALREADY_EXISTS = "already_exists"
     INTERNAL_ERROR = "internal_error"
     UNAVAILABLE = "unavailable"
 

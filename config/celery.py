@@ -17,6 +17,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "authsvc.mail.tasks.sweep": {"schedule": 10.0, "options": {"expires": 120}},
     "accounts.tasks.purge_unverified": {"schedule": crontab(minute="7"), "options": {"expires": 1800}},
     "authsvc.tokens.tasks.purge_expired": {"schedule": crontab(minute="27"), "options": {"expires": 1800}},
+    "authsvc.tokens.tasks.rotate_signing_keys": {"schedule": crontab(minute="37"), "options": {"expires": 1800}},
     "authsvc.mail.tasks.purge": {"schedule": crontab(minute="47"), "options": {"expires": 1800}},
 }
 MAIL = "authsvc.mail"

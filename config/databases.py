@@ -20,14 +20,18 @@ _LIBPQ = {
     "application_name": "authsvc",
     "options": " ".join(f"-c {name}={milliseconds}" for name, milliseconds in _TIMEOUTS.items()),
 }
+_PREPARE_AFTER = 5  # runs of the same statement on one connection
 _SQLITE_WAIT_SECONDS = 10
 
 
 def postgresql(address: Database) -> dict[str, Any]:
     """Return Django's settings of a PostgreSQL database behind a pool of this process.
 
-    No server-side cursors and no prepared statements, so that a pooler in transaction mode may stand in between.
+    No server-side cursors, so that a pooler in transaction mode may stand in between. What runs often is
+    prepared; `prepare_threshold=0` in the URL switches that off for a pooler that can't follow it.
     """
+    parameters = dict(address.parameters)
+    prepare_threshold = int(parameters.pop("prepare_threshold", _PREPARE_AFTER)) or None
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": address.name,
@@ -37,7 +41,13 @@ def postgresql(address: Database) -> dict[str, Any]:
         "PORT": address.port,
         "CONN_MAX_AGE": 0,
         "DISABLE_SERVER_SIDE_CURSORS": True,
-        "OPTIONS": {"pool": dict(_POOL), **_LIBPQ, **address.parameters},
+        "OPTIONS": {
+            "pool": dict(_POOL),
+            "server_side_binding": True,
+            "prepare_threshold": prepare_threshold,
+            **_LIBPQ,
+            **parameters,
+        },
     }
 
 

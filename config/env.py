@@ -207,6 +207,9 @@ class Environment(BaseSettings):
     ACCESS_TOKEN_MINUTES: int = Field(15, ge=1, le=60, description="Life of an access token.")
     REFRESH_IDLE_DAYS: int = Field(7, ge=1, le=365, description="A session ends after so long without a refresh.")
     SESSION_MAX_DAYS: int = Field(30, ge=1, le=365, description="A session ends after so long in any case.")
+    SESSIONS_PER_USER: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="Sessions of one person at once; a sign-in beyond them ends the oldest. Unset: any number."
+    )
     STEP_UP_SECONDS: int = Field(600, ge=1, le=86_400, description="How long a fresh proof of identity counts.")
 
     # People

@@ -31,9 +31,9 @@ def configuration(*, level: str, style: Literal["json", "pretty"]) -> dict[str, 
         },
         "filters": {"failed": {"()": Failed}},
         "handlers": {
-            "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"},
+            "stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "line"},
         },
-        "root": {"handlers": ["stdout"], "level": level},
+        "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # The access log has every request; Django's own adds to it only what failed here.
             "django": {"handlers": [], "level": "INFO", "propagate": True},
@@ -60,7 +60,7 @@ def _rendering(style: Literal["json", "pretty"]) -> list[Processor]:
     """Return the last steps. Tracebacks come without local variables: those hold passwords and tokens."""
     if style == "pretty":
         return [
-            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         ]
     transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [

@@ -70,6 +70,11 @@ class Guarded:
             )
 
     @property
+    def pid(self) -> int:
+        """The process below which the program and all its children run."""
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """The program's exit code, or None while it runs."""
         return self._process.poll()

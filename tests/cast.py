@@ -65,6 +65,10 @@ class Api:
         """PATCH with a JSON document."""
         return self._call("PATCH", path, body, token, headers)
 
+    def delete(self, path: str, *, token: str | None = None, **headers: str) -> Answer:
+        """DELETE."""
+        return self._call("DELETE", path, None, token, headers)
+
     def raw(self, method: str, path: str, data: bytes = b"", content_type: str = "", **headers: str) -> Answer:
         """Send anything."""
         return _answer(
@@ -105,7 +109,7 @@ def _named(headers: dict[str, str]) -> dict[str, str]:
 
 def _answer(response: HttpResponse) -> Answer:
     is_json = "json" in response.headers.get("Content-Type", "")
-    body = json.loads(response.content) if is_json else None
+    body = json.loads(response.content) if is_json and response.content else None
     return Answer(HTTPStatus(response.status_code), dict(response.headers), body, response.content)
 
 

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.utils import translation
 from pytest_django.plugin import DjangoDbBlocker
 
 from accounts.models import Role, User
 from audit import triggers
+from authsvc.tokens.services import access
 from authsvc.tokens.services.keys import ring
 from tests.cast import Api, enrol
 
@@ -25,6 +27,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def _forgetful_process() -> Iterator[None]:
     """Start each test with a process that remembers nothing of the one before."""
     ring.forget()
+    access.forget()
+    translation.deactivate()
     yield
     cache.clear()
 

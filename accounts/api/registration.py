@@ -56,6 +56,11 @@ class VerifyEmailView(ApiView):
         """Verify an address. A second use within 24 hours answers the same and changes nothing."""
         return self._verify(request, **self.validated(VerifyEmailQuery, request.query_params.dict()))
 
+    def head(self, request: Request) -> Response:
+        """Tell whether a link is good, and verify nothing: HEAD is how scanners look at links."""
+        person = registration.peek_verification(**self.validated(VerifyEmailQuery, request.query_params.dict()))
+        return self.done(_("Your address is verified."), user_object(person))
+
     @documented(
         "verify_email",
         takes=VerifyEmailInput,
@@ -83,6 +88,9 @@ class ResendVerificationView(ApiView):
 
     @documented("resend_verification", takes=EmailInput, status=202)
     def post(self, request: Request) -> Response:
-        """Mail a new verification link. It goes only to an address that waits for one; the answer is always the same."""
+        """Mail a new verification link.
+
+        It goes only to an address that waits for one; the answer is always the same.
+        """
         registration.resend_verification(**self.validated(EmailInput), origin=origin_of(request))
         return self.done(_("If the address waits for verification, a link is on its way."), status=202)

@@ -4,10 +4,8 @@ from datetime import datetime
 from typing import Annotated, Literal, TypedDict, cast
 from uuid import UUID
 
-from rest_framework import serializers
-
 from accounts.models import NAME_MAX_LENGTH, Locale, User
-from authsvc.http.serializers import EmailField, Input, OpaqueField, PasswordField, TextField
+from authsvc.http.serializers import ChoiceField, EmailField, Input, OpaqueField, PasswordField, TextField
 
 # Ours are shorter. One of another kind, such as an access token, is a wrong token and no malformed body.
 TOKEN_MAX_LENGTH = 4096
@@ -81,8 +79,20 @@ class LoginInput(Input):
     deviceName = TextField(source="device_name", max_length=DEVICE_NAME_MAX_LENGTH, required=False)
 
 
+class ReauthenticateInput(Input):
+    """The password of whoever is signed in."""
+
+    password = PasswordField()
+
+
+class StepUpObject(TypedDict):
+    """Until when the proof counts that was given."""
+
+    reauthenticatedUntil: datetime
+
+
 class ProfileInput(Input):
     """What people change about themselves."""
 
     name = TextField(max_length=NAME_MAX_LENGTH, required=False)
-    locale = serializers.ChoiceField(choices=Locale.choices, required=False)
+    locale = ChoiceField(choices=Locale.choices, required=False)

@@ -5,13 +5,15 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.serializers import LoginInput
-from accounts.services import signin
+from accounts.api.serializers import LoginInput, ReauthenticateInput, StepUpObject
+from accounts.services import reauthentication, signin
+from accounts.services.reauthentication import PasswordIncorrect
 from accounts.services.signin import EmailNotVerified, InvalidCredentials
 from authsvc.http.openapi import documented
 from authsvc.http.origin import origin_of
 from authsvc.http.views import ApiView
 from authsvc.tokens.api.serializers import TokensObject, tokens_object
+from authsvc.tokens.authentication import calling_session
 
 
 class LoginView(ApiView):
@@ -39,3 +41,21 @@ class LoginView(ApiView):
             origin=origin_of(request),
         )
         return self.done(_("Signed in."), tokens_object(issued))
+
+
+class ReauthenticateView(ApiView):
+    """Takes a fresh proof of who is signed in."""
+
+    @documented("reauthenticate", takes=ReauthenticateInput, gives=StepUpObject, fails_with=[PasswordIncorrect])
+    def post(self, request: Request) -> Response:
+        """Prove again who you are, for what takes a fresh proof.
+
+        It counts for this session alone, for `STEP_UP_SECONDS`. Signing in is such a proof too; a
+        refresh is none.
+        """
+        password = self.validated(ReauthenticateInput)["password"]
+        until = reauthentication.by_password(
+            user=self.caller, session=calling_session(request), password=password, origin=origin_of(request)
+        )
+        proof: StepUpObject = {"reauthenticatedUntil": until}
+        return self.done(_("You have proved who you are."), proof)

@@ -30,12 +30,13 @@ class WeakPassword(DomainError):
 def check_new_password(password: str, *, name: str, email: str, field: str = "password") -> None:
     """Hold a new password against every rule (`AUTH_PASSWORD_VALIDATORS`). Raises `WeakPassword`.
 
-    `name` and `email` are the owner's: a password must not resemble them.
+    `name` and `email` are the owner's: a password must not resemble them. What is judged is what
+    will be hashed: the password in NFC.
     """
     if "\0" in password:
         raise WeakPassword([Problem(ErrorCode.INVALID_CHARACTER, WeakPassword.message, field)])
     try:
-        validate_password(password, user=User(name=name, email=email))
+        validate_password(unicodedata.normalize("NFC", password), user=User(name=name, email=email))
     except ValidationError as broken:
         raise WeakPassword(
             [Problem(_CODES[rule.code or ""], " ".join(rule.messages), field) for rule in broken.error_list]

@@ -4,6 +4,7 @@ The answer never tells whether an address is taken: each branch costs one passwo
 the same shape, and what really happened goes to the owner of the address by mail.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
@@ -23,6 +24,7 @@ from authsvc.tokens.models import OneTimeToken, Purpose
 from authsvc.tokens.services import one_time
 
 VERIFICATION_LIFE = timedelta(hours=24)
+_TOLD_EVERY = 100
 
 
 class EmailTaken(DomainError):
@@ -77,30 +79,32 @@ def register(*, name: str, email: str, password: str, locale: str, origin: Origi
             owner = User.objects.filter(email=email).first()
     if owner is None:
         raise Unavailable
-    same_password = hashing.verify(password, owner.password)
-    if owner.is_verified or not owner.is_active:
-        _refuse_taken(owner, origin=origin)
-    else:
-        _repeat(owner, same_password=same_password, origin=origin)
+    _repeat(owner, same_password=hashing.verify(password, owner.password), origin=origin)
     return User(name=name, email=email, locale=locale)
 
 
 def resend_verification(*, email: str, origin: Origin) -> None:
     """Mail a new link to an account that still waits for one; whoever asks learns nothing."""
     user = selectors.user_by_email(email)
+    waits = user is not None and user.is_active and not user.is_verified
     with transaction.atomic():
-        if user is not None and user.is_active and not user.is_verified:
-            mail_verification(user)
+        mail_verification(user if waits else None)
         audit.record(
             EventType.ACCOUNT_EMAIL_VERIFICATION_REQUESTED, origin=origin, subject=user.audit_key if user else None
         )
 
 
-def mail_verification(user: User) -> None:
-    """Make a link and queue the mail that carries it, in the caller's transaction."""
+def mail_verification(user: User | None) -> None:
+    """Make a link and queue the mail that carries it, in the caller's transaction.
+
+    For nobody the same work is done and taken back: time must not tell who is sent a link.
+    """
+    reader = user or User(email="nobody@example.invalid", name="Nobody")
     token = crypto.new_token()
-    mail = emails.verification(user=user, token=token)
-    one_time.register(token=token, purpose=Purpose.VERIFY_EMAIL, user=user, mail=mail, lifetime=VERIFICATION_LIFE)
+    with transaction.atomic():
+        mail = emails.verification(user=reader, token=token)
+        one_time.register(token=token, purpose=Purpose.VERIFY_EMAIL, user=reader, mail=mail, lifetime=VERIFICATION_LIFE)
+        transaction.set_rollback(user is None)
 
 
 def peek_verification(*, token: str) -> User:
@@ -138,12 +142,13 @@ def drop_registration(*, token: str, origin: Origin) -> None:
         user.delete()
 
 
-def purge_unverified(*, origin: Origin) -> int:
-    """Delete the accounts that were never verified in time; return how many."""
-    due = User.objects.filter(verified_at__isnull=True, created_at__lte=timezone.now() - settings.UNVERIFIED_TTL)
+def purge_unverified(*, origin: Origin, tell: Callable[[int], None] | None = None) -> int:
+    """Delete the accounts that were never verified in time; return how many. `tell` hears of every hundred."""
     dropped = 0
-    for user in due.iterator(chunk_size=500):
+    for user in selectors.lapsed_users().iterator(chunk_size=500):
         dropped += _drop_lapsed(user, origin=origin)
+        if tell is not None and dropped % _TOLD_EVERY == 0:
+            tell(dropped)
     return dropped
 
 
@@ -166,6 +171,8 @@ def _refuse_taken(owner: User, *, origin: Origin) -> None:
     with transaction.atomic():
         if settings.REGISTRATION_NEUTRAL and owner.is_verified:  # nobody else has shown that the mailbox is theirs
             emails.already_registered(user=owner)
+        else:
+            mail_verification(None)
         audit.record(
             EventType.ACCOUNT_REGISTRATION_REFUSED, origin=origin, subject=owner.audit_key, outcome=Outcome.REFUSED
         )
@@ -174,17 +181,23 @@ def _refuse_taken(owner: User, *, origin: Origin) -> None:
 
 
 def _repeat(owner: User, *, same_password: bool, origin: Origin) -> None:
-    """Mail the link again. With another password than the first, none of them counts any more."""
+    """Mail the link again, or refuse an address that is taken for good: one lock for both, so that they cost the same.
+
+    With another password than the first, none of them counts any more.
+    """
     event = EventType.ACCOUNT_REGISTRATION_REPEATED if same_password else EventType.ACCOUNT_REGISTRATION_CONTESTED
     with transaction.atomic():
-        user = User.objects.select_for_update().filter(pk=owner.pk, verified_at__isnull=True).first()
+        user = User.objects.select_for_update().filter(pk=owner.pk).first()
         if user is None:
+            raise Unavailable  # dropped in this moment: the same call once more registers anew
+        if not user.is_verified and user.is_active:
+            if not same_password and user.has_usable_password():
+                user.set_unusable_password()
+                user.save(update_fields=["password", "updated_at"])
+            mail_verification(user)
+            audit.record(event, origin=origin, subject=user.audit_key)
             return
-        if not same_password and user.has_usable_password():
-            user.set_unusable_password()
-            user.save(update_fields=["password", "updated_at"])
-        mail_verification(user)
-        audit.record(event, origin=origin, subject=user.audit_key)
+    _refuse_taken(user, origin=origin)
 
 
 def _password_of_the_owner(user: User, password: str | None) -> str | None:

@@ -103,8 +103,7 @@ def _refused(user: User | None, reason: Refusal, *, origin: Origin) -> DomainErr
             outcome=Outcome.FAILURE,
             metadata={"reason": reason.value},
         )
-        if user is not None and reason is Refusal.UNVERIFIED:
-            registration.mail_verification(user)
+        registration.mail_verification(user if reason is Refusal.UNVERIFIED else None)
     if reason is Refusal.UNVERIFIED and not settings.REGISTRATION_NEUTRAL:
         return EmailNotVerified()
     return InvalidCredentials()

@@ -1,6 +1,6 @@
 """What operators and staff do to the accounts of people."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -15,6 +15,8 @@ from authsvc import hashing
 from authsvc.addresses import InvalidAddress, canonical
 from authsvc.errors import DomainError, ErrorCode, Kind
 from authsvc.text import InvalidCharacter, clean
+from authsvc.tokens.models import EndReason
+from authsvc.tokens.services import sessions
 
 
 class UnusableAddress(DomainError):
@@ -39,6 +41,15 @@ class NotAnAdmin(DomainError):
     code = ErrorCode.EMAIL_TAKEN
     kind = Kind.CONFLICT
     message = _("An account with this address exists and is not an administrator's. Nothing was changed.")
+    field = "email"
+
+
+class UnknownAddress(DomainError):
+    """Nobody has an account under this address; for operators, who may know."""
+
+    code = ErrorCode.NOT_FOUND
+    kind = Kind.MISSING
+    message = _("There is no account with this address.")
     field = "email"
 
 
@@ -70,6 +81,38 @@ def update_person(*, user_id: UUID, name: str, locale: str, origin: Origin) -> U
     return profile.update(user, name=clean_name(name), locale=locale, event=event, origin=origin)
 
 
+@transaction.atomic
+def change_role(*, user_id: UUID, role: Role, origin: Origin) -> bool:
+    """Give a role. With another than before, every session ends: a token says the role of its holder.
+
+    Tell whether it is another. Safe to repeat.
+    """
+    changed = (
+        User.objects.filter(pk=user_id).exclude(role=role).update(role=role, stamp=uuid4(), updated_at=timezone.now())
+    )
+    if changed:
+        user = User.objects.get(pk=user_id)
+        metadata = {"role": role.value}
+        audit.record(EventType.ACCOUNT_ROLE_CHANGED, origin=origin, subject=user.audit_key, metadata=metadata)
+        sessions.end_all(user=user, reason=EndReason.ROLE, origin=origin)
+    return bool(changed)
+
+
+def revoke_sessions(*, email: str, origin: Origin, dry_run: bool = False) -> int:
+    """End every session of a person, those of the admin site included; return how many were live.
+
+    The stamp changes, so that pending links end as well. A dry run counts and writes nothing. Safe to
+    repeat. Raises `UnusableAddress`, `UnknownAddress`.
+    """
+    user = User.objects.filter(email=_address(email)).first()
+    if user is None:
+        raise UnknownAddress
+    live = sessions.of_user(user).count()
+    if not dry_run:
+        _revoke(user, origin=origin)
+    return live
+
+
 def clean_name(name: str) -> str:
     """Return a name trimmed and in NFC. Raises `UnusableName`."""
     try:
@@ -79,6 +122,13 @@ def clean_name(name: str) -> str:
     if not 1 <= len(name) <= NAME_MAX_LENGTH:
         raise UnusableName
     return name
+
+
+@transaction.atomic
+def _revoke(user: User, *, origin: Origin) -> None:
+    # The person's row before those of the sessions, as everywhere: so nobody waits in a circle.
+    User.objects.filter(pk=user.pk).update(stamp=uuid4(), updated_at=timezone.now())
+    sessions.end_all(user=user, reason=EndReason.STAFF, origin=origin)
 
 
 @transaction.atomic

@@ -14,6 +14,7 @@ from authsvc.errors import Problem
 
 JSON = "application/json"
 CHALLENGE = 'Bearer realm="authsvc"'
+SIGNATURE_CHALLENGE = 'Signature realm="authsvc"'
 _ORJSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 _DONE = _("Done.")
 
@@ -58,14 +59,29 @@ class EnvelopeRenderer(BaseRenderer):
         response = cast(Response, context["response"])
         if response.exception:
             return dump(data)
+        pagination = getattr(response, "pagination", None)
         return dump(
             {
                 "success": True,
                 "message": str(getattr(response, "message", None) or _DONE),
                 "data": data,
+                **({"pagination": pagination} if pagination else {}),
                 "meta": meta(context["request"]),
             }
         )
+
+
+class PlainRenderer(EnvelopeRenderer):
+    """Answers what another standard defines: a success has that standard's form, an error the envelope."""
+
+    def render(
+        self,
+        data: object,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return the body as it is."""
+        return dump(data)
 
 
 def meta(request: HttpRequest) -> Meta:

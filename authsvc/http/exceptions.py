@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions as drf
@@ -14,9 +14,12 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from authsvc.errors import DomainError, ErrorCode, Kind, Problem, Unavailable
-from authsvc.http.envelope import CHALLENGE, error_body
+from authsvc.http.envelope import CHALLENGE, SIGNATURE_CHALLENGE, error_body
+from authsvc.http.parsing import NotAForm
 
 log = logging.getLogger(__name__)
+
+_READ_ONLY = "25006"  # PostgreSQL's read_only_sql_transaction
 
 STATUS_OF_KIND = {
     Kind.INVALID: 400,
@@ -43,6 +46,9 @@ OF_DRF: dict[type[drf.APIException], Problem] = {
     drf.NotAcceptable: Problem(ErrorCode.NOT_ACCEPTABLE, _("This can only be answered as application/json.")),
     drf.UnsupportedMediaType: Problem(
         ErrorCode.UNSUPPORTED_MEDIA_TYPE, _("Send the body as application/json in UTF-8.")
+    ),
+    NotAForm: Problem(
+        ErrorCode.UNSUPPORTED_MEDIA_TYPE, _("Send the body as application/x-www-form-urlencoded in UTF-8.")
     ),
 }
 
@@ -99,11 +105,16 @@ def describe(failure: Exception, request: HttpRequest) -> tuple[int, list[Proble
             return 404, [NOT_FOUND], {}
         case PermissionDenied():
             return 403, [_DENIED], {}
-        case OperationalError() | InterfaceError():
+        case OperationalError() | InterfaceError() | InternalError() if _is_outage(failure):
             log.warning("database unavailable", extra={"failure": type(failure.__cause__ or failure).__name__})
             return _of_domain(Unavailable())
     log.error("unexpected failure", exc_info=failure, extra={"path": request.path})
     return 500, [INTERNAL], {}
+
+
+def _is_outage(failure: Exception) -> bool:
+    """Tell whether the database is away, or takes no writes, as a replica that is about to be promoted."""
+    return not isinstance(failure, InternalError) or getattr(failure.__cause__, "sqlstate", "") == _READ_ONLY
 
 
 def _of_domain(failure: DomainError) -> tuple[int, list[Problem], dict[str, str]]:
@@ -111,7 +122,8 @@ def _of_domain(failure: DomainError) -> tuple[int, list[Problem], dict[str, str]
     if failure.retry_after is not None:
         headers["Retry-After"] = str(failure.retry_after)
     if failure.kind is Kind.UNAUTHENTICATED:
-        headers["WWW-Authenticate"] = CHALLENGE
+        is_signature = failure.code is ErrorCode.INVALID_SIGNATURE
+        headers["WWW-Authenticate"] = SIGNATURE_CHALLENGE if is_signature else CHALLENGE
     return STATUS_OF_KIND[failure.kind], failure.problems, headers
 
 
@@ -128,7 +140,7 @@ def _of_drf(failure: drf.APIException) -> tuple[int, list[Problem], dict[str, st
 
 def _field_problems(details: object, path: str = "") -> Iterator[Problem]:
     """Flatten DRF's nested details to one problem each, the field as a dotted path."""
-    if isinstance(details, Mapping) and "code" in details and "message" in details:
+    if isinstance(details, Mapping) and isinstance(details.get("code"), str):
         code = _OF_FIELD_CODE.get(details["code"]) or ErrorCode(details["code"])
         yield Problem(code, FIELD_MESSAGES[code], path or None)
     elif isinstance(details, Mapping):

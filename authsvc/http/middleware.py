@@ -13,6 +13,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from typing import cast
+from urllib.parse import quote
 
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
@@ -154,8 +155,8 @@ class _ApiLane:
         if request.path_info.startswith("/api/"):
             response.headers["API-Version"] = VERSION
             if not request.path_info.startswith(_VERSIONED):
-                successor = _VERSIONED + request.path_info.removeprefix("/api/")
-                response.headers["Link"] = f'<{successor}>; rel="canonical"'
+                versioned = quote(_VERSIONED + request.path_info.removeprefix("/api/"))
+                response.headers["Link"] = f'<{versioned}>; rel="canonical"'
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
@@ -192,7 +193,7 @@ def _refuse_misdirected(request: HttpRequest) -> None:
 def _bound_body(request: HttpRequest) -> None:
     """Refuse a body over the limit before anything reads it; give a chunked one its length."""
     length = request.META.get("CONTENT_LENGTH") or ""
-    if length.isdigit():
+    if length.isascii() and length.isdecimal():
         if int(length) > MAX_BODY_BYTES:
             raise BodyTooLarge
     elif "HTTP_TRANSFER_ENCODING" in request.META:

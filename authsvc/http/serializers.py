@@ -1,7 +1,9 @@
 """What bodies are made of: strict fields, and inputs that refuse what they do not know."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NoReturn
 
 from rest_framework import serializers
@@ -15,6 +17,10 @@ from authsvc.text import InvalidCharacter, clean
 
 PASSWORD_MAX_BYTES = 1024
 _WHOLE = api_settings.NON_FIELD_ERRORS_KEY
+# A body of thousands of them needs no answer of that length.
+_UNKNOWN_LISTED = 20
+_WHOLE_NUMBER = re.compile(r"-?[0-9]+")
+_DIGITS_MAX = 12
 
 
 class Input(serializers.Serializer[Any]):
@@ -24,10 +30,10 @@ class Input(serializers.Serializer[Any]):
         """Return the validated values, or name all that is wrong at once."""
         if not isinstance(data, Mapping):
             raise serializers.ValidationError({_WHOLE: [ErrorDetail("not an object", code=ErrorCode.INVALID_TYPE)]})
+        unknown = (name for name in data if name not in self.fields)
         errors: dict[str, Any] = {
             field_name(name): [ErrorDetail("unknown", code=ErrorCode.UNKNOWN_FIELD)]
-            for name in data
-            if name not in self.fields
+            for name in islice(unknown, _UNKNOWN_LISTED)
         }
         try:
             values = super().to_internal_value(data)
@@ -90,6 +96,28 @@ class PasswordField(serializers.CharField):
         if len(data.encode()) > PASSWORD_MAX_BYTES:
             _refuse(ErrorCode.TOO_LONG)
         return data
+
+
+class ChoiceField(serializers.ChoiceField):
+    """One of a closed list of words, and nothing whose text merely looks like one."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the word."""
+        if not isinstance(data, str):
+            _refuse(ErrorCode.INVALID_TYPE)
+        return super().to_internal_value(data)
+
+
+class NumberField(serializers.IntegerField):
+    """A whole number of a query, in plain digits."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number."""
+        if not isinstance(data, str) or not _WHOLE_NUMBER.fullmatch(data):
+            _refuse(ErrorCode.INVALID_TYPE)
+        if len(data) > _DIGITS_MAX:
+            _refuse(ErrorCode.OUT_OF_RANGE)
+        return int(data)
 
 
 class OpaqueField(serializers.CharField):

@@ -99,7 +99,7 @@ def _send(mail: OutgoingMail) -> bytes:
     """Send a mail, or seal it for the mailbox in embedded mode and return it so."""
     rendered = render(template=mail.template, language=mail.language, context=mail.open_context())
     if settings.EMBEDDED:
-        return crypto.seal(orjson.dumps(asdict(rendered)), context=f"mail:{mail.id}:rendered")
+        return crypto.seal(orjson.dumps(asdict(rendered)), context=mail.rendered_seal())
     _message(mail, rendered).send()
     return b""
 

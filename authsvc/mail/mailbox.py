@@ -46,7 +46,7 @@ def _opened(rows: OutgoingMailQuerySet) -> Iterator[ArrivedMail]:
     """Open what can be opened: mails sealed with a key that is gone must not hide the others."""
     for row in rows:
         try:
-            plain = crypto.unseal(bytes(row.rendered), context=f"mail:{row.pk}:rendered")
+            plain = crypto.unseal(bytes(row.rendered), context=row.rendered_seal())
         except (crypto.Tampered, crypto.KeyUnavailable):
             continue
         yield ArrivedMail(

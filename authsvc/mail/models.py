@@ -121,9 +121,17 @@ class OutgoingMail(models.Model):
 
     def seal_context(self, context: Mapping[str, str]) -> None:
         """Keep what the templates need, readable for this row alone."""
-        self.sealed = crypto.seal(json.dumps(dict(context)).encode(), context=f"mail:{self.id}")
+        self.sealed = crypto.seal(json.dumps(dict(context)).encode(), context=self.context_seal())
 
     def open_context(self) -> dict[str, str]:
         """Return what the templates need. Raises `Tampered`, also where it is wiped, or `KeyUnavailable`."""
-        context: dict[str, str] = json.loads(crypto.unseal(bytes(self.sealed), context=f"mail:{self.id}"))
+        context: dict[str, str] = json.loads(crypto.unseal(bytes(self.sealed), context=self.context_seal()))
         return context
+
+    def context_seal(self) -> str:
+        """Return what the sealed context is bound to."""
+        return f"mail:{self.id}"
+
+    def rendered_seal(self) -> str:
+        """Return what the sealed rendered mail is bound to."""
+        return f"mail:{self.id}:rendered"

@@ -91,16 +91,19 @@ def readyz(checks: Mapping[str, Check]) -> View:
     def view(_request: HttpRequest) -> HttpResponse:
         for probe in probes:
             probe.start()
-        passed = {probe.name: probe.passed() for probe in probes}
-        ready = all(passed.get(gate, True) for gate in settings.READINESS_GATES)
-        body = {
-            "status": "ready" if ready else "not ready",
-            "checks": {name: "ok" if fine else "error" for name, fine in passed.items()},
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        }
-        return _fresh(body, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+        return _readiness({probe.name: probe.passed() for probe in probes})
 
     return view
+
+
+def _readiness(passed: Mapping[str, bool]) -> HttpResponse:
+    ready = all(passed.get(gate, True) for gate in settings.READINESS_GATES)
+    body = {
+        "status": "ready" if ready else "not ready",
+        "checks": {name: "ok" if fine else "error" for name, fine in passed.items()},
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    return _fresh(body, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _fresh(body: Mapping[str, object], status: HTTPStatus) -> HttpResponse:

@@ -1,7 +1,10 @@
-"""Sessions and signing keys, for staff: to look at, and to end sessions."""
+"""Sessions, signing keys and service clients, for staff: to look at, to end and to revoke."""
 
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
@@ -12,16 +15,25 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from authsvc.http.origin import origin_of
-from authsvc.tokens.models import EndReason, Session, SessionQuerySet, SigningKey
-from authsvc.tokens.services import sessions
+from authsvc.tokens.models import (
+    EndReason,
+    ServiceClient,
+    ServiceClientKey,
+    Session,
+    SessionQuerySet,
+    SigningKey,
+)
+from authsvc.tokens.services import clients, sessions
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
     SessionModelAdmin = admin.ModelAdmin[Session]
     KeyModelAdmin = admin.ModelAdmin[SigningKey]
+    ClientModelAdmin = admin.ModelAdmin[ServiceClient]
+    ClientKeyModelAdmin = admin.ModelAdmin[ServiceClientKey]
 else:
-    SessionModelAdmin = KeyModelAdmin = admin.ModelAdmin
+    SessionModelAdmin = KeyModelAdmin = ClientModelAdmin = ClientKeyModelAdmin = admin.ModelAdmin
 
 
 class ReadOnly:
@@ -101,6 +113,17 @@ class SessionAdmin(ReadOnly, SessionModelAdmin):
     )
     readonly_fields = ("state", "expires_at")
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Session], search_term: str
+    ) -> tuple[QuerySet[Session], bool]:
+        """Find a session by its whole id or by its whole IP address; else by a part of its owner's address."""
+        term = search_term.strip()
+        with suppress(ValueError):
+            return queryset.filter(pk=UUID(term)), False
+        with suppress(ValueError):
+            return queryset.filter(ip=str(ip_address(term))), False
+        return super().get_search_results(request, queryset, search_term)
+
     @admin.display(description=_("state"))
     def state(self, session: Session) -> "str | _StrPromise":
         """Tell whether the session can still be used."""
@@ -141,6 +164,53 @@ class SigningKeyAdmin(ReadOnly, KeyModelAdmin):
     list_display = ("kid", "algorithm", "state", "created_at")
     ordering = ("-created_at",)
     fields = ("kid", "algorithm", "state", "created_at", "public_jwk")
+
+
+@admin.register(ServiceClient)
+class ServiceClientAdmin(ReadOnly, ClientModelAdmin):
+    """The machines that may ask about tokens and revoke them; `create_service_client` makes them."""
+
+    actions = ("disable_selected",)
+    list_display = ("name", "id", "created_at", "disabled_at")
+    list_per_page = 50
+    ordering = ("name",)
+    search_fields = ("name",)
+    show_full_result_count = False
+    fields = ("id", "name", "created_at", "disabled_at")
+
+    @admin.action(description=_("Disable selected service clients"), permissions=["view"])
+    def disable_selected(self, request: HttpRequest, queryset: QuerySet[ServiceClient]) -> None:
+        """Refuse each of them from now on, with an entry in the audit log."""
+        origin = origin_of(request)
+        chosen = list(queryset.values_list("pk", flat=True))
+        disabled = sum(clients.disable(client_id=client_id, origin=origin) for client_id in chosen)
+        text = ngettext(
+            "%(disabled)d service client was disabled.", "%(disabled)d service clients were disabled.", disabled
+        )
+        self.message_user(request, text % {"disabled": disabled}, messages.SUCCESS)
+
+
+@admin.register(ServiceClientKey)
+class ServiceClientKeyAdmin(ReadOnly, ClientKeyModelAdmin):
+    """The keys that service clients sign with. What they are made of is on no page."""
+
+    actions = ("revoke_selected",)
+    list_display = ("id", "client", "algorithm", "created_at", "revoked_at")
+    list_per_page = 50
+    list_select_related = ("client",)
+    ordering = ("-created_at",)
+    search_fields = ("client__name",)
+    show_full_result_count = False
+    fields = ("id", "client", "algorithm", "created_at", "revoked_at")
+
+    @admin.action(description=_("Revoke selected keys"), permissions=["view"])
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ServiceClientKey]) -> None:
+        """Revoke each of them, with an entry in the audit log."""
+        origin = origin_of(request)
+        chosen = list(queryset.values_list("pk", flat=True))
+        revoked = sum(clients.revoke_key(key_id=key_id, origin=origin) for key_id in chosen)
+        text = ngettext("%(revoked)d key was revoked.", "%(revoked)d keys were revoked.", revoked)
+        self.message_user(request, text % {"revoked": revoked}, messages.SUCCESS)
 
 
 def _live(queryset: QuerySet[Session]) -> QuerySet[Session]:

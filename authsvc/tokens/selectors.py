@@ -1,12 +1,16 @@
-"""Reads of sessions."""
+"""Reads of sessions and of the keys of service clients."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
-from django.db.models import F
+from django.conf import settings
+from django.db import connection
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from authsvc.tokens.models import Session
+from authsvc.compiled import CompiledLookup
+from authsvc.tokens.models import ServiceClientKey, Session
 
 
 def signed_in_session(*, session_id: UUID, user_id: UUID) -> Session | None:
@@ -15,21 +19,44 @@ def signed_in_session(*, session_id: UUID, user_id: UUID) -> Session | None:
     One row read by primary key: ended, expired, or made before the user's stamp changed count as
     absent at once, on every node.
     """
-    return (
-        Session.objects.live()
-        .select_related("user")
-        .filter(
-            pk=session_id,
-            user_id=user_id,
-            stamp=F("user__stamp"),
-            user__is_active=True,
-            user__verified_at__isnull=False,
-        )
-        .first()
-    )
+    lookup = _signed_in(connection.vendor, settings.SESSION_MAX, settings.REFRESH_IDLE)
+    session: Session | None = lookup.first(session_id, user_id)
+    return session
+
+
+def usable_session(session_id: UUID) -> Session | None:
+    """Return a session as `signed_in_session` does, for a caller whose token names no user."""
+    return _usable().filter(pk=session_id).first()
 
 
 def session_for_refresh(session_id: UUID) -> tuple[Session, datetime] | None:
     """Return a session with its user, whatever its state, and the database's time."""
-    row = Session.objects.select_related("user").annotate(db_now=Now()).filter(pk=session_id).first()
-    return None if row is None else (row, row.db_now)  # type: ignore[attr-defined] # annotated above
+    row = _for_refresh(connection.vendor).first(session_id)
+    return None if row is None else (row, row.db_now)
+
+
+def service_client_key(key_id: UUID) -> ServiceClientKey | None:
+    """Return a key with its client, whatever the state of either."""
+    return ServiceClientKey.objects.select_related("client").filter(pk=key_id).first()
+
+
+def _usable() -> QuerySet[Session]:
+    return (
+        Session.objects.live()
+        .select_related("user")
+        .filter(stamp=F("user__stamp"), user__is_active=True, user__verified_at__isnull=False)
+    )
+
+
+@lru_cache(maxsize=4)
+def _signed_in(_vendor: str, _session_max: timedelta, _refresh_idle: timedelta) -> CompiledLookup:
+    """Return the look-up of `signed_in_session`, compiled for a database and the settings that `live` reads."""
+    session, owner = UUID(int=1), UUID(int=2)
+    return CompiledLookup(_usable().filter(pk=session, user_id=owner), placeholders=(session, owner))
+
+
+@lru_cache(maxsize=2)
+def _for_refresh(_vendor: str) -> CompiledLookup:
+    session = UUID(int=1)
+    rows = Session.objects.select_related("user").annotate(db_now=Now()).filter(pk=session)
+    return CompiledLookup(rows, placeholders=(session,))

@@ -1,4 +1,4 @@
-"""Who used the CPU, by /proc: the parts of the stack, this process, and everything else on the machine."""
+"""Who used CPU and memory, by /proc: the parts of each system, this process, and everything else on the machine."""
 
 import os
 import time
@@ -8,9 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PARTS = {"serve": "app", "worker": "worker", "beat": "worker", "postgres": "PostgreSQL", "redis-server": "Redis"}
+_PARTS = {
+    "serve": "app",
+    "granian": "app",
+    "worker": "worker",
+    "beat": "worker",
+    "postgres": "PostgreSQL",
+    "redis-server": "Redis",
+}
 _OTHER_PART = "stack"
 CLIENT = "client"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running process: the part it belongs to, and its CPU seconds with those of children it has outlived."""
+
+    pid: int
+    part: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +53,17 @@ def read() -> Usage:
     return Usage(time.monotonic(), _by_part(), _busy_seconds())
 
 
-def part_of(command: list[str]) -> str:
-    """Return which part of the stack a command line is."""
+def part_of(command: list[str]) -> str | None:
+    """Return which part of a system a command line starts, if it does."""
     for word in command[:3]:
         name = word.removesuffix(":").rpartition("/")[2]
         if name in _PARTS:
             return _PARTS[name]
-    return _OTHER_PART
+    return None
 
 
-def _by_part() -> dict[str, float]:
-    used = defaultdict(float, {CLIENT: time.process_time()})
-    for pid, seconds in _descendants():
-        used[part_of(_command(pid))] += seconds
-    return used
-
-
-def _descendants() -> Iterator[tuple[int, float]]:
-    """Yield every process below this one, with its CPU seconds and those of children it has outlived."""
+def processes(root: int) -> Iterator[Process]:
+    """Yield every process below another one; children without a name of their own belong to their parent's part."""
     children: dict[int, list[tuple[int, float]]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -63,11 +72,27 @@ def _descendants() -> Iterator[tuple[int, float]]:
             continue  # it ended meanwhile
         seconds = sum(map(int, fields[11:15])) / _TICKS
         children.setdefault(int(fields[1]), []).append((int(entry.parent.name), seconds))
-    waiting = children.get(os.getpid(), [])
+    waiting = [(pid, seconds, _OTHER_PART) for pid, seconds in children.get(root, [])]
     while waiting:
-        pid, seconds = waiting.pop()
-        yield pid, seconds
-        waiting += children.get(pid, [])
+        pid, seconds, parent_part = waiting.pop()
+        part = part_of(_command(pid)) or parent_part
+        yield Process(pid, part, seconds)
+        waiting += [(child, used, part) for child, used in children.get(pid, [])]
+
+
+def memory(root: int) -> Mapping[str, int]:
+    """Return the bytes of each part below a process, what is shared counted in proportion (PSS)."""
+    held: dict[str, int] = defaultdict(int)
+    for process in processes(root):
+        held[process.part] += _pss(process.pid)
+    return held
+
+
+def _by_part() -> dict[str, float]:
+    used = defaultdict(float, {CLIENT: time.process_time()})
+    for process in processes(os.getpid()):
+        used[process.part] += process.seconds
+    return used
 
 
 def _command(pid: int) -> list[str]:
@@ -76,6 +101,14 @@ def _command(pid: int) -> list[str]:
     except OSError:
         return []
     return text.replace("\0", " ").split()
+
+
+def _pss(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
 
 
 def _busy_seconds() -> float:

@@ -20,13 +20,13 @@ SECRET = "token-that-nobody-may-read"
 @contextmanager
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, object]]]:
     """Collect what a process of production would write."""
-    stdout, lines = StringIO(), list[dict[str, object]]()
+    stderr, lines = StringIO(), list[dict[str, object]]()
     with monkeypatch.context() as patched:
-        patched.setattr(sys, "stdout", stdout)
+        patched.setattr(sys, "stderr", stderr)
         logging.config.dictConfig(configuration(level="INFO", style="json"))
     try:
         yield lines
-        lines += [json.loads(line) for line in stdout.getvalue().splitlines()]
+        lines += [json.loads(line) for line in stderr.getvalue().splitlines()]
     finally:
         logging.config.dictConfig(settings.LOGGING)
 

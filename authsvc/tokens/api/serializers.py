@@ -1,7 +1,7 @@
 """The objects of this app on the wire."""
 
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from authsvc.tokens import devices
@@ -40,6 +40,29 @@ class TokensObject(TypedDict):
     refreshToken: str
     refreshExpiresIn: int
     session: SessionObject
+
+
+class IntrospectionObject(TypedDict):
+    """What a token says (RFC 7662); for one that is not live only `active`. Times are in seconds since 1970."""
+
+    active: bool
+    token_type: NotRequired[Literal["Bearer", "refresh_token"]]
+    iss: NotRequired[str]
+    aud: NotRequired[str]
+    sub: NotRequired[UUID]
+    client_id: NotRequired[str]
+    sid: NotRequired[UUID]
+    jti: NotRequired[str]
+    iat: NotRequired[int]
+    exp: NotRequired[int]
+    auth_time: NotRequired[int]
+    amr: NotRequired[list[str]]
+    acr: NotRequired[str]
+    role: NotRequired[Literal["user", "admin"]]
+
+
+class RevocationObject(TypedDict):
+    """Nothing: the status says it all (RFC 7009)."""
 
 
 def session_object(session: Session, *, current: bool) -> SessionObject:

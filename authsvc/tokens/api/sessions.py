@@ -1,5 +1,7 @@
 """Going on with a session, and ending it."""
 
+from uuid import UUID
+
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import AllowAny
@@ -8,13 +10,15 @@ from rest_framework.response import Response
 
 from authsvc.http.openapi import documented
 from authsvc.http.origin import origin_of
+from authsvc.http.pagination import PageOutOfRange, PageQuery, page_of
 from authsvc.http.serializers import Input, OpaqueField
 from authsvc.http.views import ApiView
-from authsvc.tokens.api.serializers import TokensObject, tokens_object
-from authsvc.tokens.authentication import bearer_token
+from authsvc.tokens.api.serializers import SessionObject, TokensObject, session_object, tokens_object
+from authsvc.tokens.authentication import bearer_token, calling_session
 from authsvc.tokens.models import EndReason
 from authsvc.tokens.services import access, sessions
 from authsvc.tokens.services.access import InvalidToken
+from authsvc.tokens.services.sessions import NoSuchSession
 
 # Ours are shorter. One of another kind, such as an access token, is a wrong token and no malformed body.
 REFRESH_TOKEN_MAX_LENGTH = 4096
@@ -58,7 +62,6 @@ class LogoutView(ApiView):
     @documented(
         "logout",
         takes=LogoutInput,
-        body_required=False,
         bearer_optional=True,
     )
     def post(self, request: Request) -> Response:
@@ -88,5 +91,36 @@ class LogoutAllView(ApiView):
     @documented("logout_all")
     def post(self, request: Request) -> Response:
         """End all sessions of the caller. The calling one is among them: its tokens end at once."""
+        self.validated(Input)
         sessions.end_all(user=self.caller, reason=EndReason.LOGOUT_ALL, origin=origin_of(request))
         return self.done(_("Signed out everywhere."))
+
+
+class SessionsView(ApiView):
+    """The sessions of the caller."""
+
+    @documented("sessions", query=PageQuery, gives=list[SessionObject], fails_with=[PageOutOfRange])
+    def get(self, request: Request) -> Response:
+        """List the caller's live sessions. The one that was active last comes first."""
+        page = page_of(sessions.of_user(self.caller), **self.queried(PageQuery))
+        calling = calling_session(request)
+        found = [session_object(session, current=session.pk == calling.pk) for session in page.rows]
+        return self.done(_("Your sessions."), found, pagination=page.pagination)
+
+    @documented("end_other_sessions")
+    def delete(self, request: Request) -> Response:
+        """End all sessions of the caller but the calling one. That one goes on with its tokens."""
+        self.validated(Input)
+        sessions.end_others(session=calling_session(request), reason=EndReason.OWNER, origin=origin_of(request))
+        return self.done(_("All other sessions were ended."))
+
+
+class SessionView(ApiView):
+    """One session of the caller."""
+
+    @documented("end_session", fails_with=[NoSuchSession])
+    def delete(self, request: Request, *, id: UUID) -> Response:  # noqa: A002 - its name in the path
+        """End one of the caller's sessions. The calling one may be it: its tokens end at once."""
+        self.validated(Input)
+        sessions.end_own(user=self.caller, session_id=id, origin=origin_of(request))
+        return self.done(_("The session was ended."))

@@ -13,8 +13,10 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError
 
+from authsvc import crypto
 from authsvc.errors import DomainError, ErrorCode, Kind
 from authsvc.tokens.models import Session
+from authsvc.tokens.services.key_material import Key, PrivateKey
 from authsvc.tokens.services.keys import KeyRing, ring
 
 FIRST_PARTY = "authsvc"
@@ -23,6 +25,7 @@ _TYPE = "at+jwt"
 _CLOCK_SKEW_SECONDS = 30
 _REQUIRED = ("iss", "aud", "sub", "sid", "jti", "iat", "exp")
 _MAX_LENGTH = 4096
+_REMEMBERED_TOKENS = 10_000
 _COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # no padding: one token has one spelling
 
 
@@ -53,7 +56,7 @@ class RingBackend(TokenBackend):
     def encode(self, payload: dict[str, Any]) -> str:
         """Return the signed token."""
         key = self._keys.signing()
-        return jwt.encode(payload, key.private, algorithm=key.algorithm, headers={"typ": _TYPE, "kid": key.kid})
+        return jwt.encode(payload, _signer(key), algorithm=key.algorithm, headers={"typ": _TYPE, "kid": key.kid})
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - simplejwt's signature
         """Return the claims. Raises `TokenBackendError` for whatever is not a live token of ours."""
@@ -75,7 +78,14 @@ class RingBackend(TokenBackend):
         return claims
 
 
+def _signer(key: Key) -> PrivateKey:
+    if key.private is None:
+        raise RuntimeError(f"{key.kid} does not sign")
+    return key.private
+
+
 _backend = RingBackend(ring)
+_verified: dict[bytes, tuple[str, Claims, dict[str, Any]]] = {}
 
 
 def mint(session: Session, *, role: str) -> tuple[str, int]:
@@ -113,12 +123,41 @@ def verify(token: str) -> Claims:
 
     Says nothing of the session: whoever presents the token to us is checked against its row too.
     """
+    return read(token)[0]
+
+
+def read(token: str) -> tuple[Claims, dict[str, Any]]:
+    """Check a token as `verify` does; return everything else it says, too. Raises `InvalidToken`.
+
+    A token that was verified before is remembered by its digest, until it is over or its key is gone.
+    """
     if len(token) > _MAX_LENGTH or not _COMPACT.fullmatch(token):
         raise InvalidToken
+    digest = crypto.sha256(token)
+    remembered = _verified.get(digest)
+    if remembered is not None:
+        kid, claims, everything = remembered
+        if everything["exp"] > time.time() and ring.by_kid(kid) is not None:
+            return claims, everything
+        raise InvalidToken
+    kid, claims, everything = _read_afresh(token)
+    if len(_verified) >= _REMEMBERED_TOKENS:
+        _verified.clear()
+    _verified[digest] = kid, claims, everything
+    return claims, everything
+
+
+def forget() -> None:
+    """Drop what is remembered of verified tokens."""
+    _verified.clear()
+
+
+def _read_afresh(token: str) -> tuple[str, Claims, dict[str, Any]]:
     try:
-        claims = _backend.decode(token)
-        _check_shape(claims)
-        return Claims(user_id=UUID(claims["sub"]), session_id=UUID(claims["sid"]))
+        everything = _backend.decode(token)
+        _check_shape(everything)
+        claims = Claims(user_id=UUID(everything["sub"]), session_id=UUID(everything["sid"]))
+        return str(jwt.get_unverified_header(token)["kid"]), claims, everything
     except (TokenBackendError, ValueError, TypeError, AttributeError) as reason:
         raise InvalidToken from reason
 

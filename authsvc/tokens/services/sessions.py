@@ -6,19 +6,23 @@ owns its single lineage of refresh tokens.
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from audit import services as audit
 from audit.events import EventType, Outcome
 from audit.origin import Origin
 from authsvc import crypto
-from authsvc.tokens import selectors
+from authsvc.errors import DomainError, ErrorCode, Kind
+from authsvc.tokens import devices, emails, selectors
 from authsvc.tokens.models import EndReason, Session
 from authsvc.tokens.services import access, refresh_tokens
 from authsvc.tokens.services.access import InvalidToken
@@ -28,6 +32,14 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 GRACE = timedelta(seconds=10)
+
+
+class NoSuchSession(DomainError):
+    """The person has no live session of this id. Whether somebody else has is not told."""
+
+    code = ErrorCode.NOT_FOUND
+    kind = Kind.MISSING
+    message = _("There is nothing here.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,13 @@ class Started:
 
 
 def start(*, user: "User", amr: Sequence[str], device_name: str, origin: Origin) -> Started:
-    """Insert a session in the caller's transaction. Call `issue` once that is committed."""
+    """Insert a session in the caller's transaction, which holds the user's row. Call `issue` once that is committed.
+
+    Where `SESSIONS_PER_USER` is set, the oldest sessions beyond it end: the lock lets one sign-in
+    count at a time.
+    """
+    if settings.SESSIONS_PER_USER is not None:
+        _make_room(user, cap=settings.SESSIONS_PER_USER, origin=origin)
     now = timezone.now()
     key_id = crypto.current_key_id()
     session = Session(
@@ -85,7 +103,7 @@ def refresh(*, token: str, origin: Origin) -> Issued:
     answer or a second tab costs nobody the session. Anything older, or later, means that somebody
     else has a copy: the session ends. Raises `InvalidToken`, `authsvc.crypto.KeyUnavailable`.
     """
-    presented = _parse(token)
+    presented = read_refresh_token(token)
     session, now = _find(presented)
     _refuse_unless_live(session, now, origin=origin)
     key_id = crypto.current_key_id()
@@ -101,7 +119,7 @@ def refresh(*, token: str, origin: Origin) -> Issued:
 
 def end_by_refresh_token(*, token: str, origin: Origin) -> None:
     """End the session that a refresh token belongs to; safe to repeat. Raises `InvalidToken`."""
-    session, _now = _find(_parse(token))
+    session, _now = _find(read_refresh_token(token))
     end(session_id=session.id, reason=EndReason.LOGOUT, origin=origin)
 
 
@@ -111,7 +129,37 @@ def end(*, session_id: UUID, reason: EndReason, origin: Origin) -> bool:
         ended = bool(Session.objects.filter(pk=session_id).end(reason))
         if ended:
             session = Session.objects.select_related("user").get(pk=session_id)
-            _record_end(EventType.SESSION_ENDED, session, reason=reason, origin=origin)
+            _record_end(EventType.SESSION_ENDED, session, reason, origin=origin)
+    return ended
+
+
+def of_user(user: "User") -> QuerySet[Session]:
+    """Return the live sessions of a user, newest activity first."""
+    return Session.objects.live_of(user).order_by("-last_activity_at", "-pk")
+
+
+def end_own(*, user: "User", session_id: UUID, origin: Origin) -> None:
+    """End one session on behalf of its owner. Raises `NoSuchSession`, also where it is over."""
+    with transaction.atomic():
+        ended = Session.objects.live_of(user).filter(pk=session_id).end(EndReason.OWNER)
+        if ended:
+            _record_end(EventType.SESSION_ENDED, Session(pk=session_id, user=user), EndReason.OWNER, origin=origin)
+    if not ended:
+        raise NoSuchSession
+
+
+def end_others(*, session: Session, reason: EndReason, origin: Origin) -> int:
+    """End every session of a user but one, in the caller's transaction or one of its own; return how many."""
+    user = session.user
+    with transaction.atomic():
+        ended = Session.objects.filter(user=user).exclude(pk=session.pk).end(reason)
+        audit.record(
+            EventType.SESSION_OTHERS_ENDED,
+            origin=origin,
+            subject=user.audit_key,
+            session_id=session.pk,
+            metadata={"reason": reason.value, "sessions": ended},
+        )
     return ended
 
 
@@ -128,7 +176,11 @@ def end_all(*, user: "User", reason: EndReason, origin: Origin) -> int:
     return ended
 
 
-def _parse(token: str) -> RefreshToken:
+def read_refresh_token(token: str) -> RefreshToken:
+    """Return a token whose tag proves it ours, whatever its generation and the state of its session.
+
+    Raises `InvalidToken`, `authsvc.crypto.KeyUnavailable`.
+    """
     try:
         return refresh_tokens.parse(token)
     except Foreign as foreign:
@@ -169,26 +221,39 @@ def _answer_again(presented: RefreshToken, *, origin: Origin) -> Issued:
     """Decide about a token that is not the current one: read only, unless the session must end."""
     session, now = _find(presented)
     _refuse_unless_live(session, now, origin=origin)
+    key_id = bytes(session.refresh_key_id)
+    if key_id not in crypto.known_key_ids():
+        raise crypto.KeyUnavailable  # a node that lags behind in a roll-out of keys ends nothing
     behind = session.refresh_generation - presented.generation
     if behind == 1 and now - session.refreshed_at <= GRACE:
-        key_id = bytes(session.refresh_key_id)
         successor = presented.successor(bytes(session.refresh_salt), key_id).encode(key_id)
         if crypto.equal(crypto.sha256(successor), bytes(session.refresh_hash)):
             return _issued(session, successor, role=session.user.role)
     elif behind >= 1:
-        _end_reused(session, generation=presented.generation, origin=origin)
+        _end_reused(session, generation=presented.generation, at=now, origin=origin)
     raise InvalidToken
 
 
-def _end_reused(session: Session, *, generation: int, origin: Origin) -> None:
+def _make_room(user: "User", *, cap: int, origin: Origin) -> None:
+    """End the oldest live sessions, so that one more is within the cap."""
+    newest_first = Session.objects.live_of(user).order_by("-created_at", "-pk").values_list("pk", flat=True)
+    for session_id in newest_first[cap - 1 :]:
+        if Session.objects.filter(pk=session_id).end(EndReason.CAP):
+            _record_end(EventType.SESSION_ENDED, Session(pk=session_id, user=user), EndReason.CAP, origin=origin)
+
+
+def _end_reused(session: Session, *, generation: int, at: datetime, origin: Origin) -> None:
+    event, reason = EventType.SESSION_REFRESH_REUSED, EndReason.REUSE
     with transaction.atomic():
-        if Session.objects.filter(pk=session.pk).end(EndReason.REUSE):
-            _record_end(
-                EventType.SESSION_REFRESH_REUSED, session, reason=EndReason.REUSE, origin=origin, generation=generation
-            )
+        if Session.objects.filter(pk=session.pk).end(reason):
+            _record_end(event, session, reason, origin=origin, generation=generation)
+            device = devices.describe(user_agent=session.user_agent, device_name="")
+            emails.session_reuse(session=session, browser=device.browser, system=device.os, at=at, ip=origin.ip)
 
 
-def _record_end(event: EventType, session: Session, *, reason: EndReason, origin: Origin, **details: int) -> None:
+def _record_end(event: EventType, session: Session, reason: EndReason, *, origin: Origin, **details: int) -> None:
+    if reason in {EndReason.LOGOUT, EndReason.CAP}:  # whoever holds a token of the session acts as its owner
+        origin = replace(origin, actor_id=session.user.audit_key)
     audit.record(
         event,
         origin=origin,

@@ -15,7 +15,7 @@ LINK = "http://127.0.0.1:8000/verify-email#token=s3cr3t-t0k3n"
 
 
 @pytest.fixture
-def queued(db: None) -> Queue:  # noqa: ARG001 - it opens the database
+def queued(db: None) -> Queue:
     """Put a verification mail into the outbox; the arguments change what it says."""
     number = count(1)
 

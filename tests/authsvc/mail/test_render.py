@@ -1,7 +1,7 @@
 """What the mails say, in which language, and what a name cannot make them say."""
 
 import pytest
-from django.core.mail import EmailMultiAlternatives  # noqa: TID251 - the type of what arrived
+from django.core.mail import EmailMultiAlternatives
 from django.template import Engine
 from pytest_django.fixtures import Settings
 

@@ -35,8 +35,9 @@ def jwks(api: Api) -> dict[str, Any]:
 def test_the_header_names_type_algorithm_and_key_and_nothing_else(api: Api, alice: User) -> None:
     header, _claims = parts(api.login(alice.email).data["accessToken"])
 
-    (published,) = jwks(api)["keys"]
-    assert header == {"typ": "at+jwt", "alg": "ES256", "kid": published["kid"]}
+    signing, following = jwks(api)["keys"]
+    assert header == {"typ": "at+jwt", "alg": "ES256", "kid": signing["kid"]}
+    assert following["kid"] != signing["kid"]
 
 
 def test_the_claims_are_those_of_the_contract_and_no_others(api: Api, alice: User) -> None:
@@ -126,8 +127,8 @@ def test_any_service_verifies_it_offline_from_the_published_keys(api: Api, alice
     claims = jwt.decode(token, key.key, algorithms=["ES256"], audience=PUBLIC_URL, issuer=PUBLIC_URL)
 
     assert claims["sub"] == str(alice.id)
-    with pytest.raises(jwt.InvalidSignatureError):
-        jwt.decode(token[:-8] + "AAAAAAAA"[:7] + "A", key.key, algorithms=["ES256"], audience=PUBLIC_URL)
+    with pytest.raises(jwt.InvalidSignatureError):  # and with that key nothing else verifies
+        jwt.decode(f"{token[:-8]}AAAAAAAA", key.key, algorithms=["ES256"], audience=PUBLIC_URL)
 
 
 def test_issuer_audience_and_life_follow_the_settings(api: Api, alice: User, settings: Settings) -> None:

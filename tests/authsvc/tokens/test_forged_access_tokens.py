@@ -19,6 +19,7 @@ from jwt.algorithms import ECAlgorithm
 
 from accounts.models import User
 from authsvc import crypto
+from authsvc.tokens.services.key_material import PrivateKey
 from authsvc.tokens.services.keys import ring
 from tests.cast import V1, Api, post_round
 from tests.lineage import Tokens, refused, row, session_events
@@ -30,7 +31,8 @@ STRANGER = ec.generate_private_key(ec.SECP256R1())
 Signer = Callable[[bytes], bytes]
 
 
-def ecdsa(key: ec.EllipticCurvePrivateKey) -> Signer:
+def ecdsa(key: PrivateKey | None) -> Signer:
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
     return lambda message: ECAlgorithm(ECAlgorithm.SHA256).sign(message, key)
 
 

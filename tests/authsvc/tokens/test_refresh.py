@@ -1,7 +1,8 @@
 """Going on with a session: one lineage, one successor, and what happens to whoever presents anything else."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -172,6 +174,50 @@ def test_the_descendants_of_a_token_used_again_are_dead(api: Api, first: Tokens)
     assert row(first)["refresh_generation"] == 4
 
 
+# What happens between the look and the update
+
+
+@contextmanager
+def before_the_update(deed: Callable[[], object]) -> Iterator[None]:
+    """Let another request do something right before the first UPDATE of a session."""
+    pending = [deed]
+
+    def intrude(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if pending and sql.startswith('UPDATE "tokens_session"'):
+            pending.pop()()
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(intrude):
+        yield
+    assert pending == []
+
+
+def test_a_session_that_ends_meanwhile_is_not_continued(api: Api, first: Tokens) -> None:
+    with before_the_update(lambda: change(first, ended_at=timezone.now(), end_reason="logout")):
+        answer = api.refresh(first["refreshToken"])
+
+    assert refused(answer) == "invalid_token"
+    assert row(first)["refresh_generation"] == 0
+    assert dead(api, first)
+
+
+def test_a_session_whose_stamp_moves_on_meanwhile_is_not_continued(api: Api, first: Tokens) -> None:
+    with before_the_update(lambda: change(first, stamp=uuid4())):
+        answer = api.refresh(first["refreshToken"])
+
+    assert refused(answer) == "invalid_token"
+    assert row(first)["refresh_generation"] == 0
+
+
+def test_who_comes_second_gets_what_the_first_got(api: Api, first: Tokens) -> None:
+    twin: list[Answer] = []
+    with before_the_update(lambda: twin.append(api.refresh(first["refreshToken"]))):
+        answer = api.refresh(first["refreshToken"])
+
+    assert answer.data["refreshToken"] == twin[0].data["refreshToken"]
+    assert row(first)["refresh_generation"] == 1
+
+
 # What is not ours
 
 
@@ -256,7 +302,7 @@ def test_a_token_from_before_a_restored_backup_ends_nothing(api: Api, first: Tok
     assert api.refresh(first["refreshToken"]).status == HTTPStatus.OK
 
 
-@pytest.mark.parametrize("generation", [0, 1, 2**32 - 1])
+@pytest.mark.parametrize("generation", [0, 1, 2**31])
 def test_another_secret_of_the_same_or_a_later_generation_ends_nothing(
     api: Api, first: Tokens, generation: int
 ) -> None:
@@ -284,7 +330,11 @@ def test_another_parent_of_the_current_token_gets_nothing_and_ends_nothing(api: 
 
 @pytest.mark.parametrize(("left", "alive"), [(2 * SECOND, True), (-SECOND, False)])
 def test_a_session_lives_seven_days_without_a_refresh(
-    api: Api, alice: User, first: Tokens, left: timedelta, alive: bool  # noqa: FBT001 - a column of the table above
+    api: Api,
+    alice: User,
+    first: Tokens,
+    left: timedelta,
+    alive: bool,  # noqa: FBT001 - a column of the table above
 ) -> None:
     change(first, created_at=timezone.now() - timedelta(days=20))
     refreshed(first, timedelta(days=7) - left)
@@ -294,7 +344,11 @@ def test_a_session_lives_seven_days_without_a_refresh(
 
 @pytest.mark.parametrize(("left", "alive"), [(2 * SECOND, True), (-SECOND, False)])
 def test_a_session_lives_thirty_days_in_any_case(
-    api: Api, alice: User, first: Tokens, left: timedelta, alive: bool  # noqa: FBT001 - a column of the table above
+    api: Api,
+    alice: User,
+    first: Tokens,
+    left: timedelta,
+    alive: bool,  # noqa: FBT001 - a column of the table above
 ) -> None:
     change(first, created_at=timezone.now() - timedelta(days=30) + left)
 
@@ -328,9 +382,7 @@ def test_near_its_end_a_session_promises_no_more_than_it_has(api: Api, first: To
     assert second["session"]["expiresAt"] < (timezone.now() + timedelta(days=1)).isoformat()
 
 
-@pytest.mark.parametrize(
-    ("name", "column"), [("REFRESH_IDLE", "refreshed_at"), ("SESSION_MAX", "created_at")]
-)
+@pytest.mark.parametrize(("name", "column"), [("REFRESH_IDLE", "refreshed_at"), ("SESSION_MAX", "created_at")])
 def test_a_shorter_setting_binds_sessions_that_exist(
     api: Api, first: Tokens, settings: Settings, name: str, column: str
 ) -> None:
@@ -517,21 +569,21 @@ def test_a_malformed_body_is_named_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("data", "content_type", "status", "code"),
+    ("data", "content_type", "refusal"),
     [
-        (b'{"refreshToken": "{token}"', "application/json", 400, "invalid_json"),
-        (b'{"refreshToken": "{token}", "refreshToken": "{token}"}', "application/json", 400, "duplicate_field"),
-        (b'\xff{"refreshToken": "{token}"}', "application/json", 400, "invalid_json"),
-        (b"refreshToken={token}", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
-        (b'{"refreshToken": "{token}"}', "text/plain", 415, "unsupported_media_type"),
+        (b'{"refreshToken": "{token}"', "application/json", (400, ["invalid_json"])),
+        (b'{"refreshToken": "{token}", "refreshToken": "{token}"}', "application/json", (400, ["duplicate_field"])),
+        (b'\xff{"refreshToken": "{token}"}', "application/json", (400, ["invalid_json"])),
+        (b"refreshToken={token}", "application/x-www-form-urlencoded", (415, ["unsupported_media_type"])),
+        (b'{"refreshToken": "{token}"}', "text/plain", (415, ["unsupported_media_type"])),
     ],
 )
 def test_a_body_that_can_not_be_read_is_refused_and_changes_nothing(
-    api: Api, first: Tokens, data: bytes, content_type: str, status: int, code: str
+    api: Api, first: Tokens, data: bytes, content_type: str, refusal: tuple[int, list[str]]
 ) -> None:
     before = row(first)
 
-    answer: Answer = api.raw("POST", REFRESH, data.replace(b"{token}", first["refreshToken"].encode()), content_type)
+    answer = api.raw("POST", REFRESH, data.replace(b"{token}", first["refreshToken"].encode()), content_type)
 
-    assert (answer.status, answer.codes) == (status, [code])
+    assert (answer.status, answer.codes) == refusal
     assert row(first) == before

@@ -73,6 +73,15 @@ def test_sessions_are_found_by_the_address_of_their_owner(staff_client: Client, 
     assert listed(staff_client, q="nobody") == []
 
 
+def test_a_session_is_found_by_its_whole_id_and_by_its_whole_ip_address(staff_client: Client, make: Make) -> None:
+    wanted, other = make(person("ada@example.com"), ip="203.0.113.7"), make(person("bob@example.com"), ip="2001:db8::1")
+
+    assert listed(staff_client, q=str(wanted.pk)) == listed(staff_client, q=f" {wanted.pk} ".upper()) == [wanted]
+    assert listed(staff_client, q="203.0.113.7") == [wanted]
+    assert listed(staff_client, q="2001:0db8:0:0::1") == [other]
+    assert listed(staff_client, q="203.0.113") == listed(staff_client, q=str(wanted.pk)[:8]) == []
+
+
 def test_the_filter_tells_live_from_ended_and_expired(staff_client: Client, make: Make) -> None:
     ada = person("ada@example.com")
     live = make(ada)

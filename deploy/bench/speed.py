@@ -1,0 +1,66 @@
+"""The service beside its peers: interleaved rounds of the same loads."""
+
+from collections.abc import Callable, Sequence
+
+from deploy.bench import limits, processor, workloads
+from deploy.bench.figures import Figures, Sample
+from deploy.bench.service import delivery_paused, mails_per_second
+from deploy.bench.systems import System, seconds_to_first_answer
+from deploy.bench.wire import drive
+from deploy.stack import ROOT
+
+USERS = 1000
+WARM_UP_SECONDS = 1.0
+# Names of what is one number a round.
+HASHES, HASH_CPU, MAILS = "hashes", "hash CPU", "mails"
+START, WEB_MEMORY, OTHER_MEMORY = "start", "web memory", "other memory"
+BARE = "bare Argon2id"
+
+Report = Callable[[str], None]
+
+
+def measure(systems: Sequence[System], loads: Sequence[str], *, rounds: int, seconds: float, report: Report) -> Figures:
+    """Walk all loads in each round, and all systems in each load: so everybody meets the same minutes.
+
+    Raises `Silent`, `ServerFailed`.
+    """
+    figures = Figures()
+    people = workloads.names(users=USERS, spread_over=USERS)
+    for number in range(1, rounds + 1):
+        report(f"round {number} of {rounds}: start, and the bare hash limit")
+        _start_and_limit(systems, figures, seconds=seconds)
+        for load in loads:
+            report(f"round {number} of {rounds}: {load}")
+            for system in systems:
+                run(system, load, people, figures, seconds=seconds)
+        for system in systems:
+            _weigh(system, figures)
+    return figures
+
+
+def run(system: System, load: str, people: Sequence[str], figures: Figures, *, seconds: float) -> None:
+    """Put one load on one system once. Raises `Silent`."""
+    groups = workloads.ALL[load](system, people)
+    if load == "W4" and system.delivers_apart:
+        with delivery_paused(system):
+            driven = drive(system.port, groups, seconds=seconds, warm_up=WARM_UP_SECONDS)
+        figures.add_value(MAILS, system.name, mails_per_second(system))
+    else:
+        driven = drive(system.port, groups, seconds=seconds, warm_up=WARM_UP_SECONDS)
+    for group, tally in driven.tallies.items():
+        name = f"{load} {group}" if len(driven.tallies) > 1 else load
+        figures.add_sample(name, system.name, Sample.of(tally, driven.usage))
+
+
+def _start_and_limit(systems: Sequence[System], figures: Figures, *, seconds: float) -> None:
+    for system in systems:
+        figures.add_value(START, system.name, seconds_to_first_answer(system, cwd=ROOT))
+    limit = limits.measure(seconds)
+    figures.add_value(HASHES, BARE, limit.per_second)
+    figures.add_value(HASH_CPU, BARE, limit.cpu_seconds)
+
+
+def _weigh(system: System, figures: Figures) -> None:
+    held = processor.memory(system.root)
+    figures.add_value(WEB_MEMORY, system.name, held["app"])
+    figures.add_value(OTHER_MEMORY, system.name, held["worker"])
