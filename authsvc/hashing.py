@@ -4,12 +4,14 @@ One hash takes 19 MiB and a core for tens of milliseconds. Unbounded, a burst of
 take the memory and starve every other request; so the pool makes the rest wait, then refuses.
 """
 
+import os
 import secrets
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import BoundedSemaphore
+from typing import ParamSpec, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.hashers import (
@@ -22,6 +24,9 @@ from django.contrib.auth.hashers import (
 
 from authsvc.errors import Unavailable
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 class Argon2id(Argon2PasswordHasher):
     """Argon2id at the floor of OWASP ASVS 11.4.2: t=2, m=19456 KiB, p=1."""
@@ -33,8 +38,7 @@ class Argon2id(Argon2PasswordHasher):
 
 def make(password: str) -> str:
     """Return the hash of a password in NFC. Raises `Unavailable` when the pool stays full."""
-    with _slot():
-        return make_password(_normal(password))
+    return _in_pool(make_password, _normal(password))
 
 
 def verify(password: str, encoded: str | None) -> bool:
@@ -44,9 +48,7 @@ def verify(password: str, encoded: str | None) -> bool:
     the pool stays full.
     """
     against = encoded if encoded is not None and is_password_usable(encoded) else _decoy()
-    with _slot():
-        fits = check_password(_normal(password), against)
-    return fits and against == encoded
+    return _in_pool(check_password, _normal(password), against) and against == encoded
 
 
 def needs_upgrade(encoded: str) -> bool:
@@ -70,13 +72,24 @@ def _pool() -> BoundedSemaphore:
     return BoundedSemaphore(settings.HASH_POOL_SIZE)
 
 
-@contextmanager
-def _slot() -> Iterator[None]:
-    """Hold one place in the pool. Whoever waits for one must hold no transaction."""
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(settings.HASH_POOL_SIZE, thread_name_prefix="password-hash")
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)  # a forked child has none of its parent's threads
+
+
+def _in_pool(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run one hash in its turn. Whoever waits for that must hold no transaction.
+
+    It runs on a thread of the pool, not on the caller's: the allocator keeps a hash's 19 MiB with
+    the thread that had them, and requests run on many.
+    """
     if not _pool().acquire(timeout=settings.HASH_WAIT_SECONDS):
         raise Unavailable
     try:
-        yield
+        return _threads().submit(work, *args, **kwargs).result()
     finally:
         _pool().release()
 

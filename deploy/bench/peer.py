@@ -2,7 +2,6 @@
 
 import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,19 +91,18 @@ def running(peer: Peer, python: Path, *, beside: str, users: int, path: str) -> 
         application = ["--interface", "wsgi", "--factory", "django.core.wsgi:get_wsgi_application"]
         return Program([str(python), "-m", "granian", *where, *application], env)
 
-    with tempfile.TemporaryDirectory() as place:
-        log, port, probe = Path(place) / "log", free_port(), (peer.dialect.me, _REFUSED)
-        for command in (["django", "migrate"], ["deploy.bench.peers.seed", str(users), PASSWORD]):
-            preparation = Guarded([python, "-m", *command], log=log, env=env, cwd=ROOT)
-            preparation.wait_for_success(what=f"{command[0]} of {peer.name}")
-        with psycopg.connect(database_url, autocommit=True) as database:
-            database.execute("VACUUM ANALYZE")
-        server = Guarded(web(port).command, log=log, env=env, cwd=ROOT, grace=10)
-        try:
-            server.wait_until(lambda: answers(port, probe), what=peer.name)
-            yield System(peer.name, port, server.pid, peer.dialect, database_url, web, probe)
-        finally:
-            server.stop()
+    log, port, probe = python.parents[2] / "log", free_port(), (peer.dialect.me, _REFUSED)
+    for command in (["django", "migrate"], ["deploy.bench.peers.seed", str(users), PASSWORD]):
+        preparation = Guarded([python, "-m", *command], log=log, env=env, cwd=ROOT)
+        preparation.wait_for_success(what=f"{command[0]} of {peer.name}")
+    with psycopg.connect(database_url, autocommit=True) as database:
+        database.execute("VACUUM ANALYZE")
+    server = Guarded(web(port).command, log=log, env=env, cwd=ROOT, grace=10)
+    try:
+        server.wait_until(lambda: answers(port, probe), what=peer.name)
+        yield System(peer.name, port, server.pid, peer.dialect, database_url, web, probe)
+    finally:
+        server.stop()
 
 
 def _new_database(beside: str, name: str) -> str:

@@ -1,5 +1,10 @@
-"""A lean HTTP/1.1 client: many kept-open connections in one thread, prebuilt requests, no pipelining."""
+"""A lean HTTP/1.1 client: many kept-open connections in one thread, prebuilt requests, no pipelining.
 
+Each connection is replaced about once a second: which process of a server gets it is chance, and a measurement must
+not hang on one throw of the dice.
+"""
+
+import random
 import re
 import select
 import socket
@@ -14,6 +19,7 @@ from deploy.bench import processor
 from deploy.bench.processor import Usage
 
 SILENCE_SECONDS = 60.0
+LIFE_SECONDS = (0.5, 1.5)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _STATUS = slice(9, 12)
@@ -72,9 +78,8 @@ def drive(port: int, groups: Mapping[str, Sequence[Talk]], *, seconds: float, wa
         for group, talks in groups.items():
             for talk in talks:
                 line = opened.enter_context(_Line(port, talk, group))
+                lines[line.open(ready)] = line
                 line.send()
-                lines[line.number] = line
-                ready.register(line.number, select.EPOLLIN)
         _run(ready, lines, {group: Tally() for group in groups}, seconds=warm_up)
         tallies = {group: Tally() for group in groups}
         before = processor.read()
@@ -116,29 +121,47 @@ class _Line:
         self.talk = talk
         self.group = group
         self.sent_at: float | None = None
+        self._port = port
         self._received = b""
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=SILENCE_SECONDS)
-        self._socket.settimeout(None)  # a socket with a timeout polls before every call
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket: socket.socket | None = None
+        self._old_at = 0.0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_failure: object) -> None:
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
 
     @property
-    def number(self) -> int:
-        return self._socket.fileno()
+    def is_old(self) -> bool:
+        return time.perf_counter() >= self._old_at
+
+    def open(self, ready: select.epoll) -> int:
+        """Connect, anew if need be, and return the number by which `ready` tells of answers."""
+        self.__exit__()
+        self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=SILENCE_SECONDS)
+        self._socket.settimeout(None)  # a socket with a timeout polls before every call
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._old_at = time.perf_counter() + random.uniform(*LIFE_SECONDS)  # noqa: S311 - no secret
+        number = self._socket.fileno()
+        ready.register(number, select.EPOLLIN)
+        return number
+
+    @property
+    def _open_socket(self) -> socket.socket:
+        if self._socket is None:
+            raise Silent("not connected")
+        return self._socket
 
     def send(self) -> None:
         self._received = b""
         self.sent_at = time.perf_counter()
-        self._socket.sendall(self.talk.request)
+        self._open_socket.sendall(self.talk.request)
 
     def receive(self) -> tuple[int, bytes] | None:
         """Return status and body of a complete answer. Raises `Silent` where the server hung up."""
-        more = self._socket.recv(65536)
+        more = self._open_socket.recv(65536)
         if not more:
             raise Silent(f"the server closed a connection of group {self.group}")
         self._received += more
@@ -157,7 +180,7 @@ class _Line:
             self.talk.request = self.talk.following(body)
 
 
-def _run(ready: select.epoll, lines: Mapping[int, _Line], tallies: Mapping[str, Tally], *, seconds: float) -> None:
+def _run(ready: select.epoll, lines: dict[int, _Line], tallies: Mapping[str, Tally], *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     heard = time.monotonic()
     while (now := time.monotonic()) < deadline:
@@ -168,6 +191,9 @@ def _run(ready: select.epoll, lines: Mapping[int, _Line], tallies: Mapping[str, 
             answer = line.receive()
             if answer is not None:
                 line.note(answer, tallies[line.group])
+                if line.is_old:
+                    del lines[number]
+                    lines[line.open(ready)] = line
                 line.send()
 
 
