@@ -54,11 +54,11 @@ class VerifyEmailView(ApiView):
     )
     def get(self, request: Request) -> Response:
         """Verify an address. A second use within 24 hours answers the same and changes nothing."""
-        return self._verify(request, **self.validated(VerifyEmailQuery, request.query_params.dict()))
+        return self._verify(request, **self.queried(VerifyEmailQuery))
 
     def head(self, request: Request) -> Response:
         """Tell whether a link is good, and verify nothing: HEAD is how scanners look at links."""
-        person = registration.peek_verification(**self.validated(VerifyEmailQuery, request.query_params.dict()))
+        person = registration.peek_verification(**self.queried(VerifyEmailQuery))
         return self.done(_("Your address is verified."), user_object(person))
 
     @documented(

@@ -154,7 +154,7 @@ class _ApiLane:
             response.headers["Content-Length"] = str(len(response.content))
         if request.path_info.startswith("/api/"):
             response.headers["API-Version"] = VERSION
-            if not request.path_info.startswith(_VERSIONED):
+            if not request.path_info.startswith(_VERSIONED) and response.status_code != HTTPStatus.NOT_FOUND:
                 versioned = quote(_VERSIONED + request.path_info.removeprefix("/api/"))
                 response.headers["Link"] = f'<{versioned}>; rel="canonical"'
         return response

@@ -68,6 +68,8 @@ EXAMPLES: Mapping[str, Any] = {
     "id": ID,
     "ip": "192.0.2.10",
     "isVerified": True,
+    "ordering": "-lastActivity",
+    "search": "laptop",
     "limit": 20,
     "page": 1,
     "reauthenticatedUntil": "2026-11-24T09:40:00.123456Z",
@@ -149,6 +151,8 @@ DESCRIPTIONS: Mapping[str, str] = {
 PARAMETERS = {
     "id": "The id of the entry; of somebody else's, as of none, it is 404.",
     "limit": DESCRIPTIONS["limit"],
+    "ordering": "By which time, newest first where a minus stands before it.",
+    "search": "Part of a name or user agent.",
     "page": "Which page is wanted; one that the list does not have is 400 `out_of_range`.",
     "token": DESCRIPTIONS["token"],
 }

@@ -52,9 +52,10 @@ class TextField(serializers.CharField):
         if not isinstance(data, str):
             _refuse(ErrorCode.INVALID_TYPE)
         try:
-            return clean(super().to_internal_value(data))
+            text = clean(super().to_internal_value(data))
         except InvalidCharacter:
             _refuse(ErrorCode.INVALID_CHARACTER)
+        return text or _refuse(ErrorCode.TOO_SHORT)
 
 
 class EmailField(serializers.CharField):

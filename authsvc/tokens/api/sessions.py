@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from authsvc.http.openapi import documented
 from authsvc.http.origin import origin_of
 from authsvc.http.pagination import PageOutOfRange, PageQuery, page_of
-from authsvc.http.serializers import Input, OpaqueField
+from authsvc.http.serializers import ChoiceField, Input, OpaqueField, TextField
 from authsvc.http.views import ApiView
 from authsvc.tokens.api.serializers import SessionObject, TokensObject, session_object, tokens_object
 from authsvc.tokens.authentication import bearer_token, calling_session
@@ -22,6 +22,14 @@ from authsvc.tokens.services.sessions import NoSuchSession
 
 # Ours are shorter. One of another kind, such as an access token, is a wrong token and no malformed body.
 REFRESH_TOKEN_MAX_LENGTH = 4096
+
+
+_ORDERS = {
+    "lastActivity": "last_activity_at",
+    "-lastActivity": "-last_activity_at",
+    "createdAt": "created_at",
+    "-createdAt": "-created_at",
+}
 
 
 class RefreshInput(Input):
@@ -96,13 +104,22 @@ class LogoutAllView(ApiView):
         return self.done(_("Signed out everywhere."))
 
 
+class SessionsQuery(PageQuery):
+    """Which of the caller's sessions, and in which order."""
+
+    search = TextField(required=False, max_length=100)
+    ordering = ChoiceField(choices=[*_ORDERS], required=False)
+
+
 class SessionsView(ApiView):
     """The sessions of the caller."""
 
-    @documented("sessions", query=PageQuery, gives=list[SessionObject], fails_with=[PageOutOfRange])
+    @documented("sessions", query=SessionsQuery, gives=list[SessionObject], fails_with=[PageOutOfRange])
     def get(self, request: Request) -> Response:
         """List the caller's live sessions. The one that was active last comes first."""
-        page = page_of(sessions.of_user(self.caller), **self.queried(PageQuery))
+        wanted = self.queried(SessionsQuery)
+        order = _ORDERS[wanted.pop("ordering", "-lastActivity")]
+        page = page_of(sessions.of_user(self.caller, search=wanted.pop("search", ""), order=order), **wanted)
         calling = calling_session(request)
         found = [session_object(session, current=session.pk == calling.pk) for session in page.rows]
         return self.done(_("Your sessions."), found, pagination=page.pagination)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -133,9 +133,15 @@ def end(*, session_id: UUID, reason: EndReason, origin: Origin) -> bool:
     return ended
 
 
-def of_user(user: "User") -> QuerySet[Session]:
-    """Return the live sessions of a user, newest activity first."""
-    return Session.objects.live_of(user).order_by("-last_activity_at", "-pk")
+def of_user(user: "User", *, search: str = "", order: str = "-last_activity_at") -> QuerySet[Session]:
+    """Return the live sessions of a user in the order of a column, newest activity first.
+
+    `search` keeps those whose device says so, by the name that its owner gave it or by its user agent.
+    """
+    rows = Session.objects.live_of(user)
+    if search:
+        rows = rows.filter(Q(device_name__icontains=search) | Q(user_agent__icontains=search))
+    return rows.order_by(order, "-pk")
 
 
 def end_own(*, user: "User", session_id: UUID, origin: Origin) -> None:

@@ -77,6 +77,26 @@ def test_the_newest_activity_comes_first(api: Api, sign_in: SignIn) -> None:
     assert found == [ids(signed_in)[place] for place in (4, 1, 3, 0, 2)]
 
 
+def test_the_order_is_the_callers_choice(api: Api, sign_in: SignIn) -> None:
+    first, second = sign_in("First"), sign_in("Second")
+    change(first, last_activity_at=timezone.now() + MINUTE)
+
+    def order(ordering: str) -> list[str]:
+        return [session["id"] for session in listed(api, second, f"?ordering={ordering}")["data"]]
+
+    assert order("createdAt") == order("-lastActivity") == ids([first, second])
+    assert order("-createdAt") == order("lastActivity") == ids([second, first])
+
+
+def test_a_search_finds_a_device_by_its_name_in_any_case(api: Api, sign_in: SignIn) -> None:
+    phone, _laptop = sign_in("Ada's phone"), sign_in("Laptop")
+
+    body = listed(api, phone, "?search=PHONE")
+
+    assert [session["id"] for session in body["data"]] == ids([phone])
+    assert body["pagination"]["total"] == 1
+
+
 def test_only_what_still_works_is_listed_and_only_ones_own(api: Api, sign_in: SignIn, bob: User) -> None:
     calling, ended, idle, old, restamped = (sign_in() for _ in range(5))
     change(ended, ended_at=timezone.now(), end_reason="logout")
