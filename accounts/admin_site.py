@@ -1,11 +1,14 @@
 """The admin site: its name, its front page, and what of Django's own is closed."""
 
 from datetime import timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
-from django.http import Http404, HttpRequest
+from django.core.exceptions import BadRequest, ValidationError
+from django.db import DataError
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -40,6 +43,25 @@ class StaffSite(AdminSite):
         """Show the last day in figures, the latest events, and the way to every list."""
         context = {"figures": _figures(), "latest_events": audit_log.latest(LATEST_EVENTS)}
         return super().index(request, {**context, **(extra_context or {})})
+
+    def get_urls(self) -> list[Any]:
+        """Return the site's routes but the one that looks up any object of any kind for "view on site"."""
+        return [route for route in super().get_urls() if getattr(route, "name", None) != "view_on_site"]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:  # noqa: FBT001, FBT002 - Django's signature
+        """Wrap a view of the site; a filter in the address that means nothing to the database is a bad request."""
+        inner = super().admin_view(view, cacheable)
+
+        @wraps(inner)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            try:
+                return cast("HttpResponse", inner(request, *args, **kwargs))
+            except (ValueError, OverflowError, ValidationError, DataError) as reason:
+                if request.method != "GET" or not request.GET:
+                    raise
+                raise BadRequest("no such filter") from reason
+
+        return guarded
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Answer 404: Django's form would set a password past the policy, the stamp and the audit log."""

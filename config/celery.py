@@ -51,13 +51,6 @@ app.conf.update(
     broker_connection_timeout=0.5,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={
-        "socket_connect_timeout": 0.5,
-        "socket_timeout": 5,  # above the second for which a worker's read waits
-        "socket_keepalive": True,
-        "visibility_timeout": 90,  # longer than any task, short enough that a dead worker's job moves on
-        "max_retries": 0,
-    },
 )
 
 

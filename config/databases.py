@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from authsvc.bounded import BoundedConnection
 from config.values import Database
 
 # Per process. A process never has more threads that use the database than this.
 POOL_MAX = 10
-_POOL = {"min_size": 2, "max_size": POOL_MAX, "max_idle": 30, "timeout": 1}
-_TIMEOUTS = {"statement_timeout": 5000, "lock_timeout": 2000, "idle_in_transaction_session_timeout": 10_000}
+_POOL = {"min_size": 2, "max_size": POOL_MAX, "max_idle": 30, "timeout": 1, "connection_class": BoundedConnection}
+# The server's limits, in milliseconds, are below the client's own (`BoundedConnection`).
+_TIMEOUTS = {"statement_timeout": 3000, "lock_timeout": 2000, "idle_in_transaction_session_timeout": 10_000}
 # A dead server is noticed within seconds, also by a connection that waits for an answer.
 _LIBPQ = {
     "connect_timeout": 3,

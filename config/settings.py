@@ -134,6 +134,15 @@ if HAS_REDIS:
         "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.2, "SOCKET_TIMEOUT": 0.2},
     }
 CELERY_BROKER_URL = env.CELERY_BROKER_URL or env.REDIS_URL or "memory://localhost"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+    "socket_connect_timeout": 0.5,
+    "socket_timeout": 5,  # above the second for which a worker's read waits
+    "socket_keepalive": True,
+    "visibility_timeout": 90,  # longer than any task, short enough that a dead worker's job moves on
+    "max_retries": 0,
+}
+if EMBEDDED:
+    CELERY_BROKER_TRANSPORT_OPTIONS["polling_interval"] = 0.05  # of the queue in memory; by default a second
 
 # Mail
 EMAIL_TIMEOUT = 10
@@ -151,6 +160,7 @@ elif env.EMAIL_URL and env.EMAIL_URL.scheme in {"smtp", "smtps"}:
 
 # Passwords
 AUTH_USER_MODEL = "accounts.User"
+LOGIN_REDIRECT_URL = "/admin/"
 AUTHENTICATION_BACKENDS = ["accounts.authentication.AdminBackend"]
 PASSWORD_HASHERS = [
     "authsvc.hashing.Argon2id",

@@ -453,3 +453,20 @@ def pages(rows: dict[type[Model], Model]) -> list[str]:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         found += [reverse(f"{name}_changelist"), reverse(f"{name}_change", args=[rows[model].pk])]
     return found
+
+
+@pytest.mark.parametrize("path", ["accounts/user", "audit/event", "mail/outgoingmail", "tokens/session"])
+def test_a_filter_that_means_nothing_is_a_bad_request(staff_client: Client, path: str) -> None:
+    answer = staff_client.get(f"/admin/{path}/?created_at__year=99999999")
+
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+
+
+def test_nothing_is_looked_up_for_view_on_site(staff_client: Client) -> None:
+    assert staff_client.get("/admin/r/1/1/").status_code == HTTPStatus.NOT_FOUND
+
+
+def test_a_sign_in_with_a_foreign_goal_leads_to_the_admin(client: Client, staff: User) -> None:
+    answer = client.post("/admin/login/", {"username": staff.email, "password": PASSWORD, "next": "//evil.example/"})
+
+    assert (answer.status_code, answer.headers["Location"]) == (HTTPStatus.FOUND, "/admin/")

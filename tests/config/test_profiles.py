@@ -97,11 +97,17 @@ def test_the_database_is_pooled_and_bounded_and_its_url_has_the_last_word() -> N
     plain = settings("DATABASES", **{**PRODUCTION, "DATABASE_URL": "postgresql://db.internal/authsvc"})
 
     assert (database["CONN_MAX_AGE"], database["DISABLE_SERVER_SIDE_CURSORS"]) == (0, True)
-    assert database["OPTIONS"]["pool"] == {"min_size": 2, "max_size": 10, "max_idle": 30, "timeout": 1}
+    assert database["OPTIONS"]["pool"] == {
+        "min_size": 2,
+        "max_size": 10,
+        "max_idle": 30,
+        "timeout": 1,
+        "connection_class": "<class 'authsvc.bounded.BoundedConnection'>",
+    }
     assert database["OPTIONS"]["sslmode"] == "require"
     assert database["OPTIONS"]["options"] == "-c search_path=auth"
     assert plain["DATABASES"]["default"]["OPTIONS"]["options"] == (
-        "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000"
+        "-c statement_timeout=3000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000"
     )
 
 
