@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from argparse import ArgumentParser
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -154,9 +155,11 @@ class Stack:
 
 def main() -> int:
     """Run the stack until it is told to stop (exit code 0) or one of its parts ends (1)."""
+    arguments = ArgumentParser(description=__doc__)
+    arguments.add_argument("folder", nargs="?", type=Path, default=ROOT / "var" / "stack", help="where state is kept")
+    folder = arguments.parse_args().folder
     for number in SIGNALS:
         signal.signal(number, _stop_once)
-    folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "var" / "stack"
     try:
         Stack(folder.resolve(), os.environ).run()
     except KeyboardInterrupt:

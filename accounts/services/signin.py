@@ -75,6 +75,7 @@ def grant(user: User, *, amr: Sequence[str], device_name: str, origin: Origin, p
         raise _refused(user, Refusal.INACTIVE, origin=origin)
     if not user.is_verified:
         raise _refused(user, Refusal.UNVERIFIED, origin=origin)
+    sessions.check_signing()
     with transaction.atomic():
         admitted = User.objects.filter(
             pk=user.pk, is_active=True, verified_at__isnull=False, stamp=user.stamp, password=user.password

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from authsvc.errors import ErrorCode, Problem
+from authsvc.errors import ErrorCode, Problem, Unavailable
 from authsvc.http.envelope import error_response
 from authsvc.http.exceptions import INTERNAL, NOT_FOUND, describe
 
@@ -30,9 +30,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a failure of ours, telling nothing of it; without the database, when to come back (`handler500`)."""
+    """Answer a failure of ours, telling nothing of it; where something is missing, when to come back (`handler500`)."""
     failure = sys.exc_info()[1]
-    if not isinstance(failure, OperationalError | InterfaceError):
+    if not isinstance(failure, OperationalError | InterfaceError | Unavailable):
         return refuse(request, 500, INTERNAL)
     status, problems, headers = describe(failure, request)
     answer = refuse(request, status, problems[0])

@@ -19,6 +19,7 @@ from django.utils import timezone
 from audit import services as audit
 from audit.events import EventType
 from audit.origin import Origin
+from authsvc.crypto import KeyUnavailable
 from authsvc.tokens.models import SigningKey
 from authsvc.tokens.services import key_material
 from authsvc.tokens.services.key_material import Key
@@ -57,7 +58,10 @@ class KeyRing:
         Raises `authsvc.crypto.KeyUnavailable` where the database's key was sealed with a key that
         this process does not have.
         """
-        return self._signing()[0]
+        active = self._published()[0]
+        if active.private is None:
+            raise KeyUnavailable
+        return active
 
     def by_kid(self, kid: str) -> Key | None:
         """Return the key of that id. A stranger's `kid` costs at most five looks a second."""
@@ -66,14 +70,14 @@ class KeyRing:
 
     def published(self) -> list[dict[str, Any]]:
         """Return the public keys as JWKs (RFC 7517), the signing one first."""
-        active, keys = self._signing()
+        active, keys = self._published()
         return [active.public_jwk, *(key.public_jwk for key in keys.values() if key.kid != active.kid)]
 
     def forget(self) -> None:
         """Drop what is remembered."""
         self._last = _Look()
 
-    def _signing(self) -> tuple[Key, dict[str, Key]]:
+    def _published(self) -> tuple[Key, dict[str, Key]]:
         look = self._look(older_than=self.FRESH_SECONDS)
         if look.active is None:
             _create_first()
@@ -83,17 +87,25 @@ class KeyRing:
         return look.active, look.keys
 
     def _look(self, *, older_than: float) -> _Look:
-        """Return the last look, or a new one if that is too old. A look is one object: no thread sees half of it."""
+        """Return the last look, or a new one if that is too old. A look is one object: no thread sees half of it.
+
+        While one thread looks, which a slow database can draw out, the others go on with the last look.
+        """
         last = self._last
         if time.monotonic() - last.at < older_than:
             return last
-        with self._lock:
+        if not self._lock.acquire(blocking=last.active is None):
+            return last
+        try:
             last, now = self._last, time.monotonic()
             if now - last.at >= older_than:
-                keys = {row.kid: _load(row, last.keys.get(row.kid)) for row in _usable_rows()}
-                active = next((key for key in keys.values() if key.private is not None), None)
+                rows = list(_usable_rows())
+                keys = {row.kid: _load(row, last.keys.get(row.kid)) for row in rows}
+                active = next((keys[row.kid] for row in rows if row.state == State.ACTIVE), None)
                 self._last = last = _Look(now, active, keys)
             return last
+        finally:
+            self._lock.release()
 
 
 ring = KeyRing()
@@ -143,11 +155,17 @@ def _usable_rows() -> Any:
 
 
 def _load(row: SigningKey, known: Key | None) -> Key:
-    """Return the key of a row; the private part only of the one that signs, and only while it does."""
+    """Return the key of a row; the private part only of the one that signs, and only while it does.
+
+    A node that lacks the key that sealed it can not sign, but verifies like any other.
+    """
     signs = row.state == State.ACTIVE
     if known is not None and (known.private is not None) == signs:
         return known
-    private = key_material.unseal(bytes(row.sealed_private), kid=row.kid) if signs else None
+    try:
+        private = key_material.unseal(bytes(row.sealed_private), kid=row.kid) if signs else None
+    except KeyUnavailable:
+        private = None
     return Key(row.kid, row.algorithm, key_material.public_key(row.algorithm, row.public_jwk), row.public_jwk, private)
 
 

@@ -26,6 +26,7 @@ from authsvc.tokens import devices, emails, selectors
 from authsvc.tokens.models import EndReason, Session
 from authsvc.tokens.services import access, refresh_tokens
 from authsvc.tokens.services.access import InvalidToken
+from authsvc.tokens.services.keys import ring
 from authsvc.tokens.services.refresh_tokens import Foreign, RefreshToken
 
 if TYPE_CHECKING:
@@ -89,6 +90,11 @@ def start(*, user: "User", amr: Sequence[str], device_name: str, origin: Origin)
     session.refresh_hash = crypto.sha256(token)
     session.save(force_insert=True)
     return Started(session, token)
+
+
+def check_signing() -> None:
+    """Raise `authsvc.crypto.KeyUnavailable` where this process could sign no token for a session it starts."""
+    ring.signing()
 
 
 def issue(started: Started, *, role: str) -> Issued:

@@ -18,7 +18,7 @@ from authsvc.ops import health
 from authsvc.ops.health import Check, Probe, readyz
 from config import readiness
 
-PROMPT_SECONDS = 0.5
+PROMPT_SECONDS = 5.0
 
 
 @pytest.fixture
