@@ -1,6 +1,7 @@
 """What the contract tests share."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -10,3 +11,12 @@ def dead_port() -> int:
     """A port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hold both databases to the contract: what a consumer may rely on must not depend on the profile."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.both_databases)
