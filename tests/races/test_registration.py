@@ -15,8 +15,8 @@ from accounts.services.registration import InvalidLink
 from audit.origin import Origin
 from authsvc.tokens.models import OneTimeToken
 from tests.cast import PASSWORD, Answer, Api, enrol, post_round
+from tests.crowd import at_once
 from tests.ledger import events, mails, spoken
-from tests.parallel import at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
