@@ -95,7 +95,7 @@ def create_client(*, name: str, algorithm: Algorithm, origin: Origin, dry_run: b
     client = ServiceClient.objects.filter(name=name).first()
     if client is not None:
         _refuse_if_disabled(client)
-        if client.keys.filter(revoked_at__isnull=True).exists():
+        if ServiceClientKey.objects.live().filter(client=client).exists():
             raise ClientExists
         return _add(client, algorithm, slots=(1,), origin=origin, dry_run=dry_run)
     if dry_run:
@@ -169,7 +169,7 @@ def _add(
     client: ServiceClient, algorithm: Algorithm, *, slots: tuple[int, ...], origin: Origin, dry_run: bool = False
 ) -> NewKey:
     """Insert a key into the first free slot. Raises `TooManyKeys`, for the first key alone `ClientExists`."""
-    taken = set(client.keys.filter(revoked_at__isnull=True).values_list("slot", flat=True))
+    taken = set(ServiceClientKey.objects.live().filter(client=client).values_list("slot", flat=True))
     made = _made(client, algorithm)
     for slot in slots:
         if slot in taken:
