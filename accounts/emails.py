@@ -11,7 +11,7 @@ from authsvc.mail.queue import enqueue
 VERIFICATION_HOURS = 24
 
 
-def verification(*, user: User, token: str) -> OutgoingMail:
+def verification(*, user: User, token: str, lane: str = "") -> OutgoingMail:
     """Mail the link that proves the address. The token rides in the fragment, which no server log sees."""
     return enqueue(
         template="accounts/email/verify_email",
@@ -23,6 +23,7 @@ def verification(*, user: User, token: str) -> OutgoingMail:
             "hours": str(VERIFICATION_HOURS),
         },
         dedupe_key=f"verify_email:{crypto.sha256(token).hex()}",
+        lane=lane,
     )
 
 

@@ -120,3 +120,19 @@ class User(AbstractBaseUser):
     def get_session_auth_fallback_hash(self) -> "list[str]":
         """Return no fallbacks: rotating `SECRET_KEY` signs staff out."""
         return []
+
+
+class ErasureRequest(models.Model):
+    """An account whose owner wants it gone: switched off, and erased when `due_at` has passed."""
+
+    user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="erasure_request")
+    requested_at = models.DateTimeField(_("requested at"), default=timezone.now)
+    due_at = models.DateTimeField(_("due at"))
+
+    class Meta:
+        verbose_name = _("erasure request")
+        verbose_name_plural = _("erasure requests")
+        indexes: ClassVar = [models.Index(fields=["due_at"], name="erasure_due")]
+
+    def __str__(self) -> str:
+        return f"erasure of {self.pk}"

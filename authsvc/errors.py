@@ -27,11 +27,18 @@ class ErrorCode(StrEnum):
     UNKNOWN_FIELD = "unknown_field"
     DUPLICATE_FIELD = "duplicate_field"
     INVALID_TOKEN = "invalid_token"  # noqa: S105 - a code, not a secret
+    INVALID_CODE = "invalid_code"
     PASSWORD_INCORRECT = "password_incorrect"  # noqa: S105
     PASSWORD_TOO_SHORT = "password_too_short"  # noqa: S105
     PASSWORD_TOO_LONG = "password_too_long"  # noqa: S105
+    PASSWORD_NO_UPPER = "password_no_upper"  # noqa: S105
+    PASSWORD_NO_LOWER = "password_no_lower"  # noqa: S105
+    PASSWORD_NO_DIGIT = "password_no_digit"  # noqa: S105
+    PASSWORD_NO_SPECIAL = "password_no_special"  # noqa: S105
+    PASSWORD_REPETITION = "password_repetition"  # noqa: S105
     PASSWORD_COMMON = "password_common"  # noqa: S105
     PASSWORD_SIMILAR = "password_similar"  # noqa: S105
+    PASSWORD_BREACHED = "password_breached"  # noqa: S105
     NOT_AUTHENTICATED = "not_authenticated"
     INVALID_CREDENTIALS = "invalid_credentials"
     INVALID_SIGNATURE = "invalid_signature"
@@ -47,6 +54,8 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     EMAIL_TAKEN = "email_taken"
     ALREADY_EXISTS = "already_exists"
+    IDEMPOTENCY_IN_PROGRESS = "idempotency_in_progress"
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     INTERNAL_ERROR = "internal_error"
     UNAVAILABLE = "unavailable"
 
@@ -59,6 +68,7 @@ class Kind(Enum):
     FORBIDDEN = auto()
     MISSING = auto()
     CONFLICT = auto()
+    MISMATCH = auto()
     OVERSIZE = auto()
     UNAVAILABLE = auto()
 

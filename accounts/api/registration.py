@@ -15,8 +15,9 @@ from accounts.api.serializers import (
     user_object,
 )
 from accounts.services import registration
-from accounts.services.passwords import WeakPassword
-from accounts.services.registration import EmailTaken, InvalidLink, PasswordRequired
+from accounts.services.links import InvalidLink
+from accounts.services.password_rules import WeakPassword
+from accounts.services.registration import EmailTaken, PasswordRequired
 from authsvc.http.openapi import documented
 from authsvc.http.origin import origin_of
 from authsvc.http.views import ApiView

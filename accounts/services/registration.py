@@ -14,11 +14,13 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import emails, selectors
 from accounts.models import User
-from accounts.services.passwords import check_new_password
+from accounts.services import links
+from accounts.services.links import InvalidLink
+from accounts.services.password_rules import check_new_password
 from audit import services as audit
 from audit.events import EventType, Outcome
 from audit.origin import Origin
-from authsvc import crypto, hashing
+from authsvc import hashing
 from authsvc.errors import DomainError, ErrorCode, Kind, Unavailable
 from authsvc.tokens.models import OneTimeToken, Purpose
 from authsvc.tokens.services import one_time
@@ -34,14 +36,6 @@ class EmailTaken(DomainError):
     kind = Kind.CONFLICT
     message = _("This address is already registered.")
     field = "email"
-
-
-class InvalidLink(DomainError):
-    """The link is wrong, over, or no longer for the address of the account."""
-
-    code = ErrorCode.INVALID_TOKEN
-    message = _("This link is not valid or no longer valid.")
-    field = "token"
 
 
 class PasswordRequired(DomainError):
@@ -88,23 +82,22 @@ def resend_verification(*, email: str, origin: Origin) -> None:
     user = selectors.user_by_email(email)
     waits = user is not None and user.is_active and not user.is_verified
     with transaction.atomic():
-        mail_verification(user if waits else None)
+        mail_verification(user if waits else None, origin=origin)
         audit.record(
             EventType.ACCOUNT_EMAIL_VERIFICATION_REQUESTED, origin=origin, subject=user.audit_key if user else None
         )
 
 
-def mail_verification(user: User | None) -> None:
-    """Make a link and queue the mail that carries it, in the caller's transaction.
-
-    For nobody the same work is done and taken back: time must not tell who is sent a link.
-    """
-    reader = user or User(email="nobody@example.invalid", name="Nobody")
-    token = crypto.new_token()
-    with transaction.atomic():
-        mail = emails.verification(user=reader, token=token)
-        one_time.register(token=token, purpose=Purpose.VERIFY_EMAIL, user=reader, mail=mail, lifetime=VERIFICATION_LIFE)
-        transaction.set_rollback(user is None)
+def mail_verification(user: User | None, *, origin: Origin) -> bool:
+    """Mail the link that verifies an account, as `links.mail` does; earlier ones stay good."""
+    return links.mail(
+        user,
+        purpose=Purpose.VERIFY_EMAIL,
+        lifetime=VERIFICATION_LIFE,
+        letter=emails.verification,
+        origin=origin,
+        newest_only=False,
+    )
 
 
 def peek_verification(*, token: str) -> User:
@@ -153,8 +146,8 @@ def purge_unverified(*, origin: Origin, tell: Callable[[int], None] | None = Non
 
 
 def _find(token: str) -> OneTimeToken:
-    link = one_time.find(token, purpose=Purpose.VERIFY_EMAIL)
-    if link is None or not link.user.is_active or selectors.is_lapsed(link.user, timezone.now()):
+    link = links.find(token, purpose=Purpose.VERIFY_EMAIL)
+    if not link.user.is_active or selectors.is_lapsed(link.user, timezone.now()):
         raise InvalidLink
     return link
 
@@ -162,7 +155,7 @@ def _find(token: str) -> OneTimeToken:
 def _create(*, name: str, email: str, password_hash: str, locale: str, origin: Origin) -> User:
     with transaction.atomic():
         user = User.objects.create_user(email=email, name=name, password_hash=password_hash, locale=locale)
-        mail_verification(user)
+        mail_verification(user, origin=origin)
         audit.record(EventType.ACCOUNT_REGISTRATION_CREATED, origin=origin, subject=user.audit_key)
     return user
 
@@ -172,7 +165,7 @@ def _refuse_taken(owner: User, *, origin: Origin) -> None:
         if settings.REGISTRATION_NEUTRAL and owner.is_verified:  # nobody else has shown that the mailbox is theirs
             emails.already_registered(user=owner)
         else:
-            mail_verification(None)
+            mail_verification(None, origin=origin)
         audit.record(
             EventType.ACCOUNT_REGISTRATION_REFUSED, origin=origin, subject=owner.audit_key, outcome=Outcome.REFUSED
         )
@@ -194,7 +187,7 @@ def _repeat(owner: User, *, same_password: bool, origin: Origin) -> None:
             if not same_password and user.has_usable_password():
                 user.set_unusable_password()
                 user.save(update_fields=["password", "updated_at"])
-            mail_verification(user)
+            mail_verification(user, origin=origin)
             audit.record(event, origin=origin, subject=user.audit_key)
             return
     _refuse_taken(user, origin=origin)
@@ -222,7 +215,7 @@ def _verify(link: OneTimeToken, *, new_hash: str | None, origin: Origin) -> bool
             verified_at__isnull=True,
             is_active=True,
             email=link.address,
-            stamp=link.stamp,
+            stamp=user.stamp,
             password=user.password,
         ).update(**changes)
         if verified:

@@ -104,7 +104,7 @@ def _refused(user: User | None, reason: Refusal, *, origin: Origin) -> DomainErr
             outcome=Outcome.FAILURE,
             metadata={"reason": reason.value},
         )
-        registration.mail_verification(user if reason is Refusal.UNVERIFIED else None)
+        registration.mail_verification(user if reason is Refusal.UNVERIFIED else None, origin=origin)
     if reason is Refusal.UNVERIFIED and not settings.REGISTRATION_NEUTRAL:
         return EmailNotVerified()
     return InvalidCredentials()

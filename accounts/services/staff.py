@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import NAME_MAX_LENGTH, Role, User
-from accounts.services import passwords, profile
+from accounts.services import password_rules, profile
 from audit import services as audit
 from audit.events import EventType
 from audit.origin import Origin
@@ -64,7 +64,7 @@ def create_admin(*, email: str, name: str, password: str, origin: Origin, dry_ru
     existing = User.objects.filter(email=address).first()
     if existing is not None:
         return _as_admin(existing), False
-    passwords.check_new_password(password, name=name, email=address)
+    password_rules.check_new_password(password, name=name, email=address)
     if dry_run:
         return User(email=address, name=name, role=Role.ADMIN), True
     password_hash = hashing.make(password)

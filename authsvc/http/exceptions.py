@@ -28,6 +28,7 @@ STATUS_OF_KIND = {
     Kind.MISSING: 404,
     Kind.CONFLICT: 409,
     Kind.OVERSIZE: 413,
+    Kind.MISMATCH: 422,
     Kind.UNAVAILABLE: 503,
 }
 INTERNAL = Problem(ErrorCode.INTERNAL_ERROR, _("Something went wrong on our side."))

@@ -79,6 +79,7 @@ class OutgoingMail(models.Model):
     language = models.CharField(_("language"), max_length=8)
     sealed = models.BinaryField(default=b"")
     dedupe_key = models.CharField(max_length=200, unique=True)
+    lane = models.CharField(max_length=8, default="", db_default="")
     state = models.CharField(_("state"), max_length=8, choices=MailState.choices, default=MailState.QUEUED)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt"), default=timezone.now)
@@ -113,6 +114,7 @@ class OutgoingMail(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["next_attempt_at"], condition=Q(state=MailState.QUEUED), name="mail_due"),
             models.Index(fields=["created_at"], name="mail_created"),
+            models.Index(fields=["recipient", "template", "created_at"], name="mail_of_kind_to_recipient"),
             models.Index(fields=["sent_at"], condition=Q(state=MailState.SENT), name="mail_sent"),
         ]
 

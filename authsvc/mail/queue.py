@@ -4,12 +4,15 @@ import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from queue import Full, Queue
 from threading import Lock, Thread
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from authsvc.mail import tasks
 from authsvc.mail.models import OutgoingMail
@@ -17,19 +20,35 @@ from authsvc.mail.models import OutgoingMail
 _log = logging.getLogger(__name__)
 
 
-def enqueue(*, template: str, to: str, language: str, context: Mapping[str, str], dedupe_key: str) -> OutgoingMail:
+def enqueue(
+    *, template: str, to: str, language: str, context: Mapping[str, str], dedupe_key: str, lane: str = ""
+) -> OutgoingMail:
     """Write a mail into the outbox, within the caller's transaction; delivery starts when that commits.
 
     `template` names `<template>.subject.txt`, `.txt` and `.html`; `context` may hold a live token.
-    Where the key is known already, its row is returned and nothing is queued.
+    Where the key is known already, its row is returned and nothing is queued. `lane` is counted by
+    `within_limit`.
     """
-    mail = OutgoingMail(template=template, recipient=to, language=language, dedupe_key=dedupe_key)
+    mail = OutgoingMail(template=template, recipient=to, language=language, dedupe_key=dedupe_key, lane=lane)
     mail.seal_context(context)
     OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
     queued = OutgoingMail.objects.get(dedupe_key=dedupe_key)
     if queued.pk == mail.pk:
         transaction.on_commit(partial(_announcements.add, mail.pk), robust=True)
     return queued
+
+
+def within_limit(mail: OutgoingMail) -> bool:
+    """Tell whether a mail just queued is within `LIMIT_MAIL` for its kind, recipient and lane.
+
+    For mails that anybody can ask for: the caller holds the row of the addressee's account, so that
+    requests of the same moment count one after the other, and takes back what is too much.
+    """
+    since = timezone.now() - timedelta(seconds=settings.LIMIT_MAIL.seconds)
+    recent = OutgoingMail.objects.filter(
+        recipient=mail.recipient, template=mail.template, lane=mail.lane, created_at__gt=since
+    )
+    return recent.count() <= settings.LIMIT_MAIL.count
 
 
 class Announcements:

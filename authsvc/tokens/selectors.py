@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
@@ -11,6 +12,11 @@ from django.db.models.functions import Now
 
 from authsvc.compiled import CompiledLookup
 from authsvc.tokens.models import ServiceClientKey, Session
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+_LATEST = 200
 
 
 def signed_in_session(*, session_id: UUID, user_id: UUID) -> Session | None:
@@ -38,6 +44,12 @@ def session_for_refresh(session_id: UUID) -> tuple[Session, datetime] | None:
 def service_client_key(key_id: UUID) -> ServiceClientKey | None:
     """Return a key with its client, whatever the state of either."""
     return ServiceClientKey.objects.select_related("client").filter(pk=key_id).first()
+
+
+def recent_addresses(user: "User") -> set[str | None]:
+    """Return the IP addresses of a user's latest sessions, those that ended among them."""
+    latest = Session.objects.filter(user=user).order_by("-created_at")[:_LATEST]
+    return set(latest.values_list("ip", flat=True))
 
 
 def _usable() -> QuerySet[Session]:

@@ -12,7 +12,7 @@ from django.contrib.auth.hashers import Argon2PasswordHasher, PBKDF2PasswordHash
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from accounts.services.passwords import WeakPassword, check_new_password
+from accounts.services.password_rules import WeakPassword, check_new_password
 from authsvc import hashing
 from tests.accounts.hashers import PATIENCE_SECONDS, Watched
 from tests.cast import OTHER_PASSWORD, PASSWORD, Api, enrol, post_round

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.services import registration
-from accounts.services.registration import InvalidLink
+from accounts.services.links import InvalidLink
 from audit.models import Event
 from audit.origin import Origin
 from authsvc import crypto

@@ -122,6 +122,7 @@ def test_every_kind_has_one_status() -> None:
         "MISSING": 404,
         "CONFLICT": 409,
         "OVERSIZE": 413,
+        "MISMATCH": 422,
         "UNAVAILABLE": 503,
     }
     assert set(STATUS_OF_KIND) == set(Kind)
