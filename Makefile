@@ -9,7 +9,7 @@ OFFLINE := env -u TEST_DATABASE_URL -u TEST_REDIS_URL TEST_PROFILE=postgresql \
 	DJANGO_SETTINGS_MODULE=config.settings_test $(PY)
 PYTEST := $(PY) -m coverage run -m pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
-# $(call locked,base|dev): the packages of one lock file in .venv. The stamp names the lock file's content, so it is
+# $(call locked,base|dev|e2e): the packages of one lock file in .venv. The stamp names the lock file's content, so it is
 # done again when that changes, and only then. Python is asked for directly: no script with a path in it is run.
 locked = $(IN) stamp=".venv/.$(1)-$$(cksum < requirements/$(1).txt | tr ' ' '-')"; \
 	if [ ! -f "$$stamp" ] || ! $(PY) -c "" 2> /dev/null; then \
@@ -19,10 +19,13 @@ locked = $(IN) stamp=".venv/.$(1)-$$(cksum < requirements/$(1).txt | tr ' ' '-')
 		&& touch "$$stamp"; \
 	fi
 
-# $(call lock,base|dev,ARGUMENTS): one hash-locked file, without any address of a package index in it.
+# $(call lock,base|dev|e2e,ARGUMENTS): one hash-locked file, without any address of a package index in it.
 lock = $(call lock_in,requirements,$(1),$(2))
 lock_in = $(IN) cd $(1) && "$(ROOT)/$(PY)" -m uv pip compile --quiet --no-config --generate-hashes --universal \
 	--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links $(3) $(2).in --output-file $(2).txt
+
+CHROMIUM = $(shell command -v chromium || command -v chromium-browser || command -v google-chrome-stable || \
+	command -v google-chrome)
 
 # A production environment as an operator would give it, with secrets of this moment.
 random = $$($(PY) -c 'import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())')
@@ -33,7 +36,8 @@ PRODUCTION := env APP_ENV=production PUBLIC_URL=https://auth.example.com ALLOWED
 	EMAIL_URL=smtp://mail.example.com:587 DEFAULT_FROM_EMAIL=no-reply@auth.example.com
 
 .PHONY: help install install-dev lock fmt run test check check-format check-lint check-types check-complexity \
-	check-imports check-migrations check-messages check-schema check-deploy stack serve worker beat bench e2e load faults
+	check-imports check-migrations check-messages check-schema check-deploy stack serve worker beat bench e2e \
+	chromium load faults
 .DEFAULT_GOAL := help
 
 help: ## list what there is
@@ -49,6 +53,7 @@ install-dev: install ## and with those of the tests, the checks and the local st
 lock: install-dev ## write requirements/*.txt anew from requirements/*.in, and the peers' of `make bench`
 	$(call lock,base,)
 	$(call lock,dev,--constraints base.txt)
+	$(call lock,e2e,--constraints dev.txt)
 	$(call lock_in,deploy/bench/peers,dj-rest-auth,)
 	$(call lock_in,deploy/bench/peers,djoser,)
 
@@ -112,5 +117,15 @@ beat: ## one production Celery beat, likewise
 bench: install-dev ## neutrality, then rates beside other systems; ARGS="--growth --rounds 5 --only speed" (--help)
 	@$(IN) exec $(PY) -m deploy.bench $(ARGS)
 
-e2e load faults: ## come with a later part
+e2e: chromium install-dev ## every mailed link in a real browser; pictures of failures in var/e2e; needs Chromium
+	@$(call locked,e2e)
+	$(IN) E2E_BROWSER="$(CHROMIUM)" TEST_PROFILE=embedded $(PY) -m pytest tests/e2e $(ARGS)
+
+chromium:
+	@[ -n "$(CHROMIUM)" ] || { echo "make e2e needs Chromium or Chrome: apt install chromium"; exit 2; }
+
+faults: install-dev ## kill the service at random moments, see that nothing is lost or half done; ARGS="--kills 50"
+	@$(IN) exec $(PY) -m deploy.faults $(ARGS)
+
+load: ## comes with a later part
 	@echo "make $@ comes with a later part of the project; until then: make test, make check, make bench"; exit 2

@@ -10,6 +10,8 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -65,24 +67,27 @@ class UserAdmin(UserModelAdmin):
     """Accounts: found, read, renamed. Passwords, stamps and audit keys are on no page."""
 
     form = UserForm
-    list_display = ("email", "name", "role", "is_active", "verified", "created_at", "last_login")
+    list_display = ("email", "name", "role", "is_active", "verified", "erased_on", "created_at", "last_login")
     list_filter = ("role", "is_active", VerifiedFilter, "created_at")
     list_per_page = 50
+    list_select_related = ("erasure_request",)
     ordering = ("-created_at",)
     search_fields = ("email", "name")
     show_full_result_count = False
     fieldsets = (
         (None, {"fields": ("email", "name", "locale")}),
-        (_("Access"), {"fields": ("role", "is_active", "verified_at", "last_login")}),
-        (_("Trail"), {"fields": ("sessions", "events", "created_at", "updated_at")}),
+        (_("Access"), {"fields": ("role", "is_active", "erased_on", "verified_at", "last_login")}),
+        (_("Trail"), {"fields": ("sessions", "devices", "events", "created_at", "updated_at")}),
     )
     readonly_fields = (
         "email",
         "role",
         "is_active",
+        "erased_on",
         "verified_at",
         "last_login",
         "sessions",
+        "devices",
         "events",
         "created_at",
         "updated_at",
@@ -93,12 +98,27 @@ class UserAdmin(UserModelAdmin):
         """Tell whether the address has been proved."""
         return user.is_verified
 
+    @admin.display(ordering="erasure_request__due_at", description=_("will be erased"))
+    def erased_on(self, user: User) -> str | None:
+        """Tell when an account goes whose owner asked for its deletion."""
+        if not hasattr(user, "erasure_request"):
+            return None
+        return date_format(timezone.localtime(user.erasure_request.due_at), "DATETIME_FORMAT")
+
     @admin.display(description=_("sessions"))
     def sessions(self, user: User) -> SafeString:
         """Link to the person's sessions."""
         query = urlencode({"user__id__exact": user.pk})
         return format_html(
             '<a href="{}?{}">{}</a>', reverse("admin:tokens_session_changelist"), query, _("Show sessions")
+        )
+
+    @admin.display(description=_("known devices"))
+    def devices(self, user: User) -> SafeString:
+        """Link to the devices that the person signed in with before."""
+        query = urlencode({"user__id__exact": user.pk})
+        return format_html(
+            '<a href="{}?{}">{}</a>', reverse("admin:tokens_knowndevice_changelist"), query, _("Show devices")
         )
 
     @admin.display(description=_("events"))

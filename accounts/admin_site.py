@@ -10,12 +10,14 @@ from django.core.exceptions import BadRequest, ValidationError
 from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import include, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.mail_samples import MAIL_SAMPLES
 from audit import selectors as audit_log
 from audit.events import EventType
+from authsvc.mail.previews import Previews
 
 FIGURES = {
     EventType.ACCOUNT_REGISTRATION_CREATED: _("New registrations"),
@@ -45,8 +47,12 @@ class StaffSite(AdminSite):
         return super().index(request, {**context, **(extra_context or {})})
 
     def get_urls(self) -> list[Any]:
-        """Return the site's routes but the one that looks up any object of any kind for "view on site"."""
-        return [route for route in super().get_urls() if getattr(route, "name", None) != "view_on_site"]
+        """Return the routes and the previews of mails, less the one that looks up anything for "view on site"."""
+        own = [route for route in super().get_urls() if getattr(route, "name", None) != "view_on_site"]
+        previews = Previews(
+            MAIL_SAMPLES, base="admin/base_site.html", name="admin:mail-preview", context=self.each_context
+        )
+        return [path("mail/outgoingmail/", include(previews.urls(self.admin_view))), *own]
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:  # noqa: FBT001, FBT002 - Django's signature
         """Wrap a view of the site; a filter in the address that means nothing to the database is a bad request."""

@@ -1,16 +1,19 @@
 """The person."""
 
+from functools import lru_cache
 from typing import ClassVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.db import models
-from django.db.models.functions import Lower
+from django.db import connection, models
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from audit.insertion import insert
 from authsvc.addresses import MAX_LENGTH
+from authsvc.compiled import CompiledUpdate
 from authsvc.ids import uuid7
 
 NAME_MAX_LENGTH = 100
@@ -38,12 +41,31 @@ class UserManager(BaseUserManager["User"]):
     def create_user(self, *, email: str, name: str, password_hash: str, locale: str = Locale.ENGLISH) -> "User":
         """Insert an unverified account. `email` is canonical; raises `IntegrityError` where it is taken."""
         user = self.model(email=email, name=name, password=password_hash, locale=locale)
-        user.save(force_insert=True)
+        insert(user)
         return user
+
+    def note_sign_in(self, user: "User", *, password_hash: str) -> bool:
+        """Let an account's last sign-in be now; tell whether it may sign in and is as `user` was read.
+
+        The hash of its password is replaced, by one of the same password.
+        """
+        update = _sign_in(connection.vendor)
+        return bool(update.run(user.pk, user.stamp, user.password, password_hash))
 
     def get_by_natural_key(self, username: str | None) -> "User":
         """Find by exact match: `iexact` would scan the table."""
         return self.get(email=username)
+
+
+@lru_cache(maxsize=2)
+def _sign_in(_vendor: str) -> CompiledUpdate:
+    """Return the update of `note_sign_in`, compiled for a database."""
+    pk, stamp, read, written = UUID(int=1), UUID(int=2), "the hash that was read", "the hash to write"
+    return CompiledUpdate(
+        User.objects.filter(pk=pk, stamp=stamp, password=read, is_active=True, verified_at__isnull=False),
+        {"last_login": Now(), "password": written},
+        placeholders=(pk, stamp, read, written),
+    )
 
 
 class User(AbstractBaseUser):

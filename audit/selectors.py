@@ -22,6 +22,12 @@ def counts_since(moment: datetime, *, of: Collection[EventType]) -> dict[EventTy
     return {event: found.get(event.value, 0) for event in of}
 
 
+def erased_since(moment: datetime) -> list[UUID]:
+    """Return the audit keys of those who were erased since then."""
+    rows = Event.objects.filter(action=EventType.ACCOUNT_ERASED, created_at__gte=moment, subject__isnull=False)
+    return [subject for subject in rows.values_list("subject", flat=True) if subject is not None]
+
+
 def latest(limit: int) -> QuerySet[Event]:
     """Return the newest entries of all."""
     return Event.objects.order_by("-created_at", "-id")[:limit]

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Model, QuerySet
+from django.db.models.query import get_related_populators
 from django.db.models.sql import UpdateQuery
 
-Value = UUID | bytes
+Value = UUID | bytes | str
 Converter = Callable[[Any, Any, Any], Any]
 
 
@@ -51,7 +52,7 @@ class CompiledUpdate:
 
 
 class CompiledLookup:
-    """A row with one related row, and what the queryset computes beside them."""
+    """A row with the related ones that its queryset selects, and what that computes beside them."""
 
     def __init__(self, rows: QuerySet[Any], *, placeholders: Sequence[Value]) -> None:
         """Compile `rows`, in which each of `placeholders` stands for a value given to `first`."""
@@ -60,44 +61,60 @@ class CompiledLookup:
         selected = compiler.select or []
         self._converters = list(compiler.get_converters([expression for expression, *_rest in selected]).items())
         self._computed: dict[str, int] = compiler.annotation_col_map or {}
-        own = compiler.klass_info or {}
-        (related,) = own["related_klass_infos"]
-        self._own = _columns(own["model"], own["select_fields"], selected)
-        self._related = _columns(related["model"], related["select_fields"], selected)
-        self._related_name: str = related["field"].name
+        own: Any = compiler.klass_info
+        self._model: type[Model] = own["model"]
+        self._columns = slice(own["select_fields"][0], own["select_fields"][-1] + 1)
+        self._names = [selected[place][0].target.attname for place in own["select_fields"]]
+        # The stubs are of a later Django.
+        self._related = get_related_populators(own, selected, connection.alias)  # type: ignore[call-arg]
 
     def first(self, *values: Value) -> Any | None:
-        """Return the row of these values with its related row set, or nothing."""
+        """Return the row of these values, its related rows set, or nothing."""
         with connection.cursor() as cursor:
             cursor.execute(self._statement.sql, self._statement.bound(values))
             found = cursor.fetchone()
         return None if found is None else self._instance(list(found))
 
     def _instance(self, row: list[Any]) -> Any:
-        for place, (converters, expression) in self._converters:
-            for convert in converters:
-                row[place] = convert(row[place], expression, connection)
-        instance = self._own(row)
-        setattr(instance, self._related_name, self._related(row))
+        _convert(row, self._converters)
+        instance = self._model.from_db(connection.alias, self._names, row[self._columns])
+        for related in self._related:
+            related.populate(row, instance)
         for name, place in self._computed.items():
             setattr(instance, name, row[place])
         return instance
 
 
-def _columns(model: type[Model], places: Sequence[int], selected: Sequence[Any]) -> Callable[[list[Any]], Model]:
-    """Return what makes an instance of a model from its columns in a row."""
-    names = [selected[place][0].target.attname for place in places]
+class CompiledValues:
+    """Columns of rows, as `values_list` gives them."""
 
-    def instance(row: list[Any]) -> Model:
-        return model.from_db(connection.alias, names, [row[place] for place in places])
+    def __init__(self, rows: QuerySet[Any, tuple[Any, ...]], *, placeholders: Sequence[Value]) -> None:
+        """Compile `rows`, in which each of `placeholders` stands for a value given to `run`."""
+        compiler = rows.query.get_compiler(connection=connection)
+        self._statement = _Compiled(compiler, placeholders)
+        columns = [expression for expression, *_rest in compiler.select or []]
+        self._converters = list(compiler.get_converters(columns).items())
 
-    return instance
+    def run(self, *values: Value) -> list[tuple[Any, ...]]:
+        """Return the rows of these values."""
+        with connection.cursor() as cursor:
+            cursor.execute(self._statement.sql, self._statement.bound(values))
+            found = [list(row) for row in cursor.fetchall()]
+        for row in found:
+            _convert(row, self._converters)
+        return [tuple(row) for row in found]
+
+
+def _convert(row: list[Any], converters: Sequence[tuple[int, Any]]) -> None:
+    for place, (functions, expression) in converters:
+        for convert in functions:
+            row[place] = convert(row[place], expression, connection)
 
 
 def _adapted(value: Value) -> Any:
     if isinstance(value, bytes):
         return connection.Database.Binary(value)  # type: ignore[attr-defined] # the module of the driver
-    return value if connection.features.has_native_uuid_field else value.hex
+    return value if isinstance(value, str) or connection.features.has_native_uuid_field else value.hex
 
 
 def _comparable(value: Value) -> Any:

@@ -24,6 +24,8 @@ from django.contrib.auth.hashers import (
 
 from authsvc.errors import Unavailable
 
+PASSWORD_MAX_BYTES = 1024
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -34,6 +36,15 @@ class Argon2id(Argon2PasswordHasher):
     time_cost = 2
     memory_cost = 19456
     parallelism = 1
+
+
+def is_text(password: str) -> bool:
+    """Tell whether a password can be hashed for what it is: UTF-8 has no lone surrogates, and NUL ends a text in C."""
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in password
 
 
 def make(password: str) -> str:

@@ -16,9 +16,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     # task                                   when                                   dropped after
     "authsvc.mail.tasks.sweep": {"schedule": 10.0, "options": {"expires": 120}},
     "accounts.tasks.purge_unverified": {"schedule": crontab(minute="7"), "options": {"expires": 1800}},
+    "accounts.tasks.erase_due_accounts": {"schedule": crontab(minute="17"), "options": {"expires": 1800}},
     "authsvc.tokens.tasks.purge_expired": {"schedule": crontab(minute="27"), "options": {"expires": 1800}},
     "authsvc.tokens.tasks.rotate_signing_keys": {"schedule": crontab(minute="37"), "options": {"expires": 1800}},
     "authsvc.mail.tasks.purge": {"schedule": crontab(minute="47"), "options": {"expires": 1800}},
+    "authsvc.idempotency.tasks.purge": {"schedule": crontab(minute="52"), "options": {"expires": 1800}},
 }
 MAIL = "authsvc.mail"
 HOUSEKEEPING = "authsvc.housekeeping"

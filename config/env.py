@@ -214,6 +214,9 @@ class Environment(BaseSettings):
 
     # People
     PASSWORD_POLICY: Literal["strict", "hybrid", "nist"] = Field("strict", description="Which passwords are taken.")
+    PASSWORD_BREACH_CHECK: bool = Field(
+        False, description="Ask Have I Been Pwned about new passwords, by k-anonymity; if it is away, any is taken."
+    )
     REGISTRATION_NEUTRAL: bool = Field(True, description="Answers of registration don't tell who has an account.")
     UNVERIFIED_TTL_DAYS: _Days = Field(7, description="Unverified accounts go after so long.")
     DELETION_GRACE_DAYS: _Days = Field(30, description="Deleted accounts can be restored for so long.")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 
-from config import databases, logs, state
+from config import databases, logs, passwords, state
 from config.env import GATES, SettingsProblem, load
 from config.machine import cpu_limit
 
@@ -43,7 +43,7 @@ ADMIN_OPEN = not env.is_production or env.is_loopback_http
 LISTEN_HOST = "127.0.0.1" if EMBEDDED or env.is_loopback_http else "0.0.0.0"  # noqa: S104
 PORT = env.PORT
 WEB_PROCESSES = env.web_processes
-WEB_THREADS = databases.POOL_MAX
+WEB_THREADS = databases.POOL_MAX - databases.OTHER_THREADS
 
 # Tokens and sessions
 JWT_ISSUER = env.JWT_ISSUER or PUBLIC_URL
@@ -80,6 +80,7 @@ INSTALLED_APPS = [
     "authsvc",
     "authsvc.tokens",
     "authsvc.mail",
+    "authsvc.idempotency",
     "audit",
 ]
 if env.CORS_ALLOWED_ORIGINS:
@@ -171,15 +172,9 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
 ]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
-    {"NAME": "accounts.validators.MaximumLengthValidator"},
-    {
-        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
-        "OPTIONS": {"user_attributes": ("email", "name")},
-    },
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
+AUTH_PASSWORD_VALIDATORS = passwords.validators(
+    PASSWORD_POLICY, product_words=passwords.words_of(PUBLIC_URL), breach_check=env.PASSWORD_BREACH_CHECK
+)
 
 # Browsers
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None

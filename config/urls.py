@@ -4,9 +4,10 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from accounts.api.pages import VerifyEmailPage
+from accounts.mail_samples import MAIL_SAMPLES
 from authsvc.http.docs import docs, redoc
 from authsvc.http.schema import schema
+from authsvc.mail.pages import previews
 from authsvc.ops import health
 from authsvc.tokens.api.jwks import jwks
 from config.readiness import CHECKS
@@ -20,11 +21,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(".well-known/jwks.json", jwks, name="jwks"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz(CHECKS), name="readyz"),
-    path("verify-email", VerifyEmailPage.as_view(), name="verify-email"),
+    path("", include("accounts.api.pages.urls")),
     path("", include("authsvc.ops.urls")),
 ]
 if settings.EMBEDDED:
-    urlpatterns += [path("", include("authsvc.mail.urls"))]
+    urlpatterns += [path("", include("authsvc.mail.urls")), path("mailbox/", include(previews(MAIL_SAMPLES)))]
 if settings.ADMIN_OPEN:
     urlpatterns += [path("admin/", admin.site.urls)]
 

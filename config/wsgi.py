@@ -15,3 +15,7 @@ hashing.warm_up()
 
 if settings.EMBEDDED:
     embedded.start()
+else:
+    from authsvc.tokens import freshness  # its models need the set-up above
+
+    freshness.watch()

@@ -16,8 +16,8 @@ from authsvc import hashing
 from authsvc.mail import delivery, mailbox
 from authsvc.mail.models import MailState, OutgoingMail
 
-PASSWORD = "correct Horse 7 battery"
-OTHER_PASSWORD = "another Horse 8 stapler"
+PASSWORD = "correct-Horse-7-battery"
+OTHER_PASSWORD = "another-Horse-8-stapler"
 V1 = "/api/v1"
 
 

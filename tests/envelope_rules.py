@@ -13,7 +13,7 @@ from tests.cast import V1, Answer, Api
 LOGIN, REGISTER, ME, VERIFY = f"{V1}/auth/login", f"{V1}/auth/register", f"{V1}/users/me", f"{V1}/auth/verify-email"
 JSON = "application/json"
 ERROR = {"$ref": "#/components/schemas/Error"}
-CREDENTIALS = b'{"email": "ada@example.org", "password": "correct Horse 7 battery"}'
+CREDENTIALS = b'{"email": "ada@example.org", "password": "correct-Horse-7-battery"}'
 # Of the one thread that answers, so that a busy machine fails no test.
 PROMPT_SECONDS = 2.0  # of CPU: what grows with the square of a body takes far longer
 

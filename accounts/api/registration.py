@@ -1,5 +1,7 @@
 """Registration and the proof of an address."""
 
+from functools import partial
+
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from rest_framework.permissions import AllowAny
@@ -21,6 +23,7 @@ from accounts.services.registration import EmailTaken, PasswordRequired
 from authsvc.http.openapi import documented
 from authsvc.http.origin import origin_of
 from authsvc.http.views import ApiView
+from authsvc.idempotency import requests as idempotency
 
 
 class RegisterView(ApiView):
@@ -29,7 +32,14 @@ class RegisterView(ApiView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @documented("register", takes=RegisterInput, gives=UserObject, status=201, fails_with=[WeakPassword, EmailTaken])
+    @documented(
+        "register",
+        takes=RegisterInput,
+        gives=UserObject,
+        status=201,
+        fails_with=[WeakPassword, EmailTaken, *idempotency.REFUSALS],
+        headers=[idempotency.HEADER],
+    )
     def post(self, request: Request) -> Response:
         """Register and mail a verification link.
 
@@ -37,8 +47,9 @@ class RegisterView(ApiView):
         `REGISTRATION_NEUTRAL=false` it is 409 `email_taken`. Rely on the `id` only after verification.
         """
         data = self.validated(RegisterInput)
-        user = registration.register(**data, locale=get_language() or "en", origin=origin_of(request))
-        return self.done(_("Registered. A mail with a link is on its way."), user_object(user), status=201)
+        register = partial(registration.register, **data, locale=get_language() or "en", origin=origin_of(request))
+        shown = idempotency.once(request, body=data, deed=register, show=user_object)
+        return self.done(_("Registered. A mail with a link is on its way."), shown, status=201)
 
 
 class VerifyEmailView(ApiView):

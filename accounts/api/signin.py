@@ -14,6 +14,7 @@ from authsvc.http.origin import origin_of
 from authsvc.http.views import ApiView
 from authsvc.tokens.api.serializers import TokensObject, tokens_object
 from authsvc.tokens.authentication import calling_session
+from authsvc.tokens.services.known_devices import Presented
 
 
 class LoginView(ApiView):
@@ -37,7 +38,7 @@ class LoginView(ApiView):
         issued = signin.sign_in(
             email=data["email"],
             password=data["password"],
-            device_name=data.get("device_name", ""),
+            device=Presented(data.get("device_name", ""), data.get("device_token")),
             origin=origin_of(request),
         )
         return self.done(_("Signed in."), tokens_object(issued))

@@ -57,23 +57,31 @@ def consume(link: OneTimeToken) -> None:
 
 
 def mail(
-    user: User | None, *, purpose: Purpose, lifetime: timedelta, letter: Letter, origin: Origin, newest_only: bool
+    user: User | None,
+    *,
+    purpose: Purpose,
+    lifetime: timedelta,
+    letter: Letter,
+    origin: Origin,
+    newest_only: bool,
+    code: str | None = None,
 ) -> bool:
     """Make a link and queue the mail that carries it, in the caller's transaction; tell whether it goes out.
 
     Beyond `LIMIT_MAIL` none does, and no earlier link is voided. Otherwise `newest_only` voids them.
+    `code` is a short code that the letter has beside the link.
     For nobody, and beyond the limit, the same work is done and taken back: time must not tell who
     is sent a link.
     """
     reader = user or User(email="nobody@example.invalid", name="Nobody")
     token = crypto.new_token()
     with transaction.atomic():
-        selectors.lock_user(reader.pk)
+        is_there = selectors.lock_user(reader.pk) is not None  # or erased in this moment
         lane = OWNERS_LANE if selectors.has_signed_in_from(reader, origin.ip) else ""
         if newest_only:
             one_time.void(reader, purpose)
         outgoing = letter(user=reader, token=token, lane=lane)
         goes_out = queue.within_limit(outgoing)
-        one_time.register(token=token, purpose=purpose, user=reader, mail=outgoing, lifetime=lifetime)
-        transaction.set_rollback(user is None or not goes_out)
-    return user is not None and goes_out
+        one_time.register(token=token, purpose=purpose, user=reader, mail=outgoing, lifetime=lifetime, code=code)
+        transaction.set_rollback(not (is_there and goes_out))
+    return is_there and goes_out

@@ -2,10 +2,13 @@
 
 from django.db import transaction
 
+from accounts import selectors
 from accounts.models import User
 from audit import services as audit
 from audit.events import EventType
 from audit.origin import Origin
+from authsvc.tokens import freshness
+from authsvc.tokens.services.access import InvalidToken
 
 
 def update(
@@ -16,19 +19,26 @@ def update(
     locale: str | None = None,
     event: EventType = EventType.ACCOUNT_PROFILE_UPDATED,
 ) -> User:
-    """Change name or language, whichever is given; without a difference nothing is written."""
-    wanted = {"name": name, "locale": locale}
-    changed = [field for field, value in wanted.items() if value is not None and getattr(user, field) != value]
-    if not changed:
-        return user
-    for field in changed:
-        setattr(user, field, wanted[field])
+    """Change name or language, whichever is given; without a difference nothing is written.
+
+    It is the row that counts: what the caller was let in with may be a second old. Return the
+    account as it is then. Raises `InvalidToken` where it is gone.
+    """
+    wanted = {field: value for field, value in (("name", name), ("locale", locale)) if value is not None}
     with transaction.atomic():
-        user.save(update_fields=[*changed, "updated_at"])
-        audit.record(
-            event,
-            origin=origin,
-            subject=user.audit_key,
-            metadata={"fields": ",".join(changed)},
-        )
-    return user
+        holder = selectors.lock_user(user.pk)
+        if holder is None:
+            raise InvalidToken
+        changed = [field for field, value in wanted.items() if getattr(holder, field) != value]
+        if changed:
+            for field in changed:
+                setattr(holder, field, wanted[field])
+            holder.save(update_fields=[*changed, "updated_at"])
+            freshness.changed(holder.pk)
+            audit.record(
+                event,
+                origin=origin,
+                subject=holder.audit_key,
+                metadata={"fields": ",".join(changed)},
+            )
+    return holder

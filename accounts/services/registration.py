@@ -6,6 +6,8 @@ the same shape, and what really happened goes to the owner of the address by mai
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -14,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import emails, selectors
 from accounts.models import User
-from accounts.services import links
+from accounts.services import lifecycle, links
 from accounts.services.links import InvalidLink
 from accounts.services.password_rules import check_new_password
 from audit import services as audit
@@ -22,6 +24,8 @@ from audit.events import EventType, Outcome
 from audit.origin import Origin
 from authsvc import hashing
 from authsvc.errors import DomainError, ErrorCode, Kind, Unavailable
+from authsvc.idempotency.reservation import Keep, keep_nothing
+from authsvc.mail import queue
 from authsvc.tokens.models import OneTimeToken, Purpose
 from authsvc.tokens.services import one_time
 
@@ -36,6 +40,10 @@ class EmailTaken(DomainError):
     kind = Kind.CONFLICT
     message = _("This address is already registered.")
     field = "email"
+
+
+class _AddressHeld(Exception):
+    """The address may still come back to somebody who had it."""
 
 
 class PasswordRequired(DomainError):
@@ -54,27 +62,33 @@ class PasswordNotAsked(DomainError):
     field = "password"
 
 
-def register(*, name: str, email: str, password: str, locale: str, origin: Origin) -> User:
+def register(
+    *, name: str, email: str, password: str, locale: str, origin: Origin, keep: Keep[User] = keep_nothing
+) -> User:
     """Create an account, or tell the owner of the address by mail that somebody tried to.
 
-    Returns what to show: the new account, or for a taken address one of the same shape that is
-    stored nowhere. Raises `WeakPassword`, `EmailTaken`, `authsvc.errors.Unavailable`.
+    Returns what to show, and gives it to `keep` within the transaction: the new account, or for a
+    taken address one of the same shape that is stored nowhere. Raises `WeakPassword`, `EmailTaken`,
+    `authsvc.errors.Unavailable`.
     """
     check_new_password(password, name=name, email=email)
-    owner = User.objects.filter(email=email).first()
-    if owner is not None and selectors.is_lapsed(owner, timezone.now()):
-        _drop_lapsed(owner, origin=origin)
-        owner = None
+    owner = owner_of(email, origin=origin)
     if owner is None:
         password_hash = hashing.make(password)
         try:
-            return _create(name=name, email=email, password_hash=password_hash, locale=locale, origin=origin)
+            return _create(name=name, email=email, password_hash=password_hash, locale=locale, origin=origin, keep=keep)
         except IntegrityError:
             owner = User.objects.filter(email=email).first()
+        except _AddressHeld:
+            shown = User(name=name, email=email, locale=locale)
+            _refuse_held(email, locale=locale, origin=origin, keep=partial(keep, shown))
+            return shown
     if owner is None:
         raise Unavailable
-    _repeat(owner, same_password=hashing.verify(password, owner.password), origin=origin)
-    return User(name=name, email=email, locale=locale)
+    shown = User(name=name, email=email, locale=locale)
+    same_password = hashing.verify(password, owner.password)
+    _repeat(owner, same_password=same_password, origin=origin, keep=partial(keep, shown))
+    return shown
 
 
 def resend_verification(*, email: str, origin: Origin) -> None:
@@ -135,6 +149,23 @@ def drop_registration(*, token: str, origin: Origin) -> None:
         user.delete()
 
 
+def owner_of(email: str, *, origin: Origin) -> User | None:
+    """Return whose an address is; an account that counts as absent is deleted now."""
+    owner = selectors.holder_of(email)
+    if owner is not None and selectors.is_lapsed(owner, timezone.now()):
+        _drop_absent(owner, origin=origin)
+        return None
+    return owner
+
+
+def give_way(email: str, *, origin: Origin) -> None:
+    """Delete the unverified account of an address, in the transaction of somebody who has proved the address."""
+    user = User.objects.select_for_update().filter(email=email, verified_at__isnull=True).first()
+    if user is not None:
+        audit.record(EventType.ACCOUNT_REGISTRATION_DROPPED, origin=origin, subject=user.audit_key)
+        user.delete()
+
+
 def purge_unverified(*, origin: Origin, tell: Callable[[int], None] | None = None) -> int:
     """Delete the accounts that were never verified in time; return how many. `tell` hears of every hundred."""
     dropped = 0
@@ -152,28 +183,46 @@ def _find(token: str) -> OneTimeToken:
     return link
 
 
-def _create(*, name: str, email: str, password_hash: str, locale: str, origin: Origin) -> User:
+def _create(*, name: str, email: str, password_hash: str, locale: str, origin: Origin, keep: Keep[User]) -> User:
     with transaction.atomic():
         user = User.objects.create_user(email=email, name=name, password_hash=password_hash, locale=locale)
+        if selectors.address_is_held(email, against=user):
+            raise _AddressHeld
         mail_verification(user, origin=origin)
         audit.record(EventType.ACCOUNT_REGISTRATION_CREATED, origin=origin, subject=user.audit_key)
+        keep(user)
     return user
 
 
-def _refuse_taken(owner: User, *, origin: Origin) -> None:
+def _refuse_taken(owner: User, *, subject: UUID | None, origin: Origin, keep: Callable[[], None]) -> None:
     with transaction.atomic():
         if settings.REGISTRATION_NEUTRAL and owner.is_verified:  # nobody else has shown that the mailbox is theirs
-            emails.already_registered(user=owner)
+            _tell_owner(owner)
         else:
             mail_verification(None, origin=origin)
-        audit.record(
-            EventType.ACCOUNT_REGISTRATION_REFUSED, origin=origin, subject=owner.audit_key, outcome=Outcome.REFUSED
-        )
+        audit.record(EventType.ACCOUNT_REGISTRATION_REFUSED, origin=origin, subject=subject, outcome=Outcome.REFUSED)
+        if settings.REGISTRATION_NEUTRAL:
+            keep()
     if not settings.REGISTRATION_NEUTRAL:
         raise EmailTaken
 
 
-def _repeat(owner: User, *, same_password: bool, origin: Origin) -> None:
+def _tell_owner(owner: User) -> None:
+    """Tell the owner of an address that somebody tried to register it, within `LIMIT_MAIL`: anybody can try."""
+    with transaction.atomic():
+        selectors.lock_user(owner.pk)
+        mail = emails.already_registered(user=owner)
+        transaction.set_rollback(not queue.within_limit(mail))
+
+
+def _refuse_held(email: str, *, locale: str, origin: Origin, keep: Callable[[], None]) -> None:
+    """Refuse an address that may still come back to whoever had it: nameless, the mailbox may have changed hands."""
+    _refuse_taken(
+        User(email=email, name="", locale=locale, verified_at=timezone.now()), subject=None, origin=origin, keep=keep
+    )
+
+
+def _repeat(owner: User, *, same_password: bool, origin: Origin, keep: Callable[[], None]) -> None:
     """Mail the link again, or refuse an address that is taken for good: one lock for both, so that they cost the same.
 
     With another password than the first, none of them counts any more.
@@ -189,8 +238,9 @@ def _repeat(owner: User, *, same_password: bool, origin: Origin) -> None:
                 user.save(update_fields=["password", "updated_at"])
             mail_verification(user, origin=origin)
             audit.record(event, origin=origin, subject=user.audit_key)
+            keep()
             return
-    _refuse_taken(user, origin=origin)
+    _refuse_taken(user, subject=user.audit_key, origin=origin, keep=keep)
 
 
 def _password_of_the_owner(user: User, password: str | None) -> str | None:
@@ -230,6 +280,13 @@ def _after_a_race(token: str) -> User:
     if user.is_verified:
         return user
     raise PasswordRequired
+
+
+def _drop_absent(owner: User, *, origin: Origin) -> None:
+    if owner.is_verified:  # its erasure is due; of whoever registers now nothing goes into the log of somebody else
+        lifecycle.erase_if_due(owner, origin=Origin.system("register"))
+    else:
+        _drop_lapsed(owner, origin=origin)
 
 
 def _drop_lapsed(user: User, *, origin: Origin) -> bool:

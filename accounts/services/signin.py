@@ -6,18 +6,19 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors
 from accounts.models import User
-from accounts.services import registration
+from accounts.services import not_me, registration
 from audit import services as audit
 from audit.events import EventType, Outcome
 from audit.origin import Origin
 from authsvc import hashing
 from authsvc.errors import DomainError, ErrorCode, Kind
+from authsvc.tokens import freshness
 from authsvc.tokens.services import sessions
+from authsvc.tokens.services.known_devices import Presented
 from authsvc.tokens.services.sessions import Issued
 
 
@@ -49,8 +50,8 @@ class Refusal(StrEnum):
     CHANGED = "changed"
 
 
-def sign_in(*, email: str, password: str, device_name: str, origin: Origin) -> Issued:
-    """Start a session by password.
+def sign_in(*, email: str, password: str, device: Presented, origin: Origin) -> Issued:
+    """Start a session by password, on a device that may be known.
 
     Every refusal costs one password hash and one audit event. Raises `InvalidCredentials`,
     `EmailNotVerified`, `authsvc.errors.Unavailable`.
@@ -62,10 +63,10 @@ def sign_in(*, email: str, password: str, device_name: str, origin: Origin) -> I
     if not fits:
         raise _refused(user, Refusal.PASSWORD, origin=origin)
     new_hash = hashing.make(password) if hashing.needs_upgrade(user.password) else user.password
-    return grant(user, amr=["pwd"], device_name=device_name, origin=origin, password_hash=new_hash)
+    return grant(user, amr=["pwd"], device=device, origin=origin, password_hash=new_hash)
 
 
-def grant(user: User, *, amr: Sequence[str], device_name: str, origin: Origin, password_hash: str) -> Issued:
+def grant(user: User, *, amr: Sequence[str], device: Presented, origin: Origin, password_hash: str) -> Issued:
     """Start a session for somebody whose proof was accepted, if the account may have one.
 
     The account is checked by the update that notes the sign-in, so that a deactivation or a new
@@ -77,11 +78,12 @@ def grant(user: User, *, amr: Sequence[str], device_name: str, origin: Origin, p
         raise _refused(user, Refusal.UNVERIFIED, origin=origin)
     sessions.check_signing()
     with transaction.atomic():
-        admitted = User.objects.filter(
-            pk=user.pk, is_active=True, verified_at__isnull=False, stamp=user.stamp, password=user.password
-        ).update(last_login=timezone.now(), password=password_hash)
+        admitted = User.objects.note_sign_in(user, password_hash=password_hash)
         if admitted:
-            started = sessions.start(user=user, amr=amr, device_name=device_name, origin=origin)
+            freshness.changed(user.pk)
+            started = sessions.start(user=user, amr=amr, device=device, origin=origin)
+            if started.device_token is not None:
+                not_me.mail_new_device(user=user, device_name=device.name, at=started.session.created_at, origin=origin)
             audit.record(
                 EventType.ACCOUNT_SIGNIN_SUCCEEDED,
                 origin=replace(origin, actor_id=user.audit_key),

@@ -104,13 +104,19 @@ def revoke_sessions(*, email: str, origin: Origin, dry_run: bool = False) -> int
     The stamp changes, so that pending links end as well. A dry run counts and writes nothing. Safe to
     repeat. Raises `UnusableAddress`, `UnknownAddress`.
     """
-    user = User.objects.filter(email=_address(email)).first()
-    if user is None:
-        raise UnknownAddress
+    user = person_of(email)
     live = sessions.of_user(user).count()
     if not dry_run:
         _revoke(user, origin=origin)
     return live
+
+
+def person_of(email: str) -> User:
+    """Return the account of an address, however that is written. Raises `UnusableAddress`, `UnknownAddress`."""
+    user = User.objects.filter(email=_address(email)).first()
+    if user is None:
+        raise UnknownAddress
+    return user
 
 
 def clean_name(name: str) -> str:

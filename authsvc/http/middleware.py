@@ -22,6 +22,7 @@ from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch, URLResolver, get_resolver
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import trans_real
@@ -131,6 +132,18 @@ class _Views(BaseHandler):
         self._view_middleware: list[Handler] = []
         self._template_response_middleware: list[Handler] = []
         self._exception_middleware: list[Handler] = []
+        self._matches: dict[tuple[URLResolver, str], ResolverMatch] = {}
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """Return the match of a path. One without variable parts is looked for once: there are no more than routes."""
+        resolver = get_resolver()
+        match = self._matches.get((resolver, request.path_info))
+        if match is None:
+            match = resolver.resolve(request.path_info)
+            if not match.kwargs:
+                self._matches[resolver, request.path_info] = match
+        request.resolver_match = match
+        return match
 
     def call(self, request: HttpRequest) -> HttpResponseBase:
         return cast("HttpResponseBase", self._get_response(request))  # type: ignore[attr-defined]

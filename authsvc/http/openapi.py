@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.fields import CharField, ChoiceField
 
 from authsvc.errors import DomainError, ErrorCode, Problem
@@ -46,14 +46,16 @@ def documented(
     status: int = 200,
     fails_with: Sequence[type[DomainError]] = (),
     bearer_optional: bool = False,
+    headers: Sequence[OpenApiParameter] = (),
 ) -> Callable[[View], View]:
-    """Declare a view's method: body and query it takes, the `TypedDict` it gives, the refusals it knows."""
+    """Declare a view's method: body, query and headers it takes, the `TypedDict` it gives, the refusals it knows."""
 
     def declare(method: View) -> View:
         method.operation = Operation(  # type: ignore[attr-defined]
             takes, query, gives, status, fails_with, bearer_optional
         )
-        return extend_schema(operation_id=operation_id, request=takes, parameters=[query] if query else None)(method)
+        parameters: list[Any] = [*([query] if query else []), *headers]
+        return extend_schema(operation_id=operation_id, request=takes, parameters=parameters or None)(method)
 
     return declare
 
@@ -168,10 +170,11 @@ class EnvelopeSchema(AutoSchema):
     def _input_problems(self, operation: Operation) -> list[Problem]:
         if operation.query is not None and issubclass(operation.query, PageQuery):
             return list(answers.OF_PAGE)
-        fields = (operation.takes or operation.query or Input)().fields.values()
+        declared = operation.takes or operation.query or Input
+        fields = declared().fields.values()
         of_body = () if self.method == "GET" else answers.OF_FORM if self._is_form() else answers.OF_JSON
         problems = [*of_body, *(answers.OF_FIELD if fields else answers.OF_NO_FIELD)]
-        if any(field.required for field in fields):
+        if declared.demands or any(field.required for field in fields):
             problems.append(answers.of_field(ErrorCode.REQUIRED))
         if any(isinstance(field, CharField) and not field.allow_blank for field in fields):
             problems.append(answers.of_field(ErrorCode.TOO_SHORT))

@@ -66,6 +66,7 @@ _MEANING = {
     HTTPStatus.CONFLICT: "The state of things stands against it.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is over 64 KiB.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not `application/json` in UTF-8.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The key belongs to another request.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong on our side.",
     HTTPStatus.SERVICE_UNAVAILABLE: "Busy, or cut off from a part that this needs.",
 }

@@ -44,6 +44,8 @@ def _composed(hint: Any, component: Component) -> Schema:
         return {"type": "string", "enum": list(arguments)}
     if origin is Annotated:
         return {**schema_of(arguments[0], component), "format": arguments[1]}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": schema_of(arguments[1], component)}
     if origin is list:
         return {"type": "array", "items": schema_of(arguments[0], component)}
     if origin in (Union, types.UnionType):

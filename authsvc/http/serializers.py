@@ -1,7 +1,6 @@
 """What bodies are made of: strict fields, and inputs that refuse what they do not know."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, NoReturn
@@ -12,10 +11,10 @@ from rest_framework.settings import api_settings
 
 from authsvc.addresses import MAX_LENGTH, InvalidAddress, canonical
 from authsvc.errors import ErrorCode
+from authsvc.hashing import PASSWORD_MAX_BYTES, is_text
 from authsvc.http.parsing import field_name
 from authsvc.text import InvalidCharacter, clean
 
-PASSWORD_MAX_BYTES = 1024
 _WHOLE = api_settings.NON_FIELD_ERRORS_KEY
 # A body of thousands of them needs no answer of that length.
 _UNKNOWN_LISTED = 20
@@ -24,7 +23,12 @@ _DIGITS_MAX = 12
 
 
 class Input(serializers.Serializer[Any]):
-    """The body of a request. Keys that are not declared are refused, not ignored."""
+    """The body of a request. Keys that are not declared are refused, not ignored.
+
+    `demands` says that `validate` asks for fields which are not required by themselves.
+    """
+
+    demands = False
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the validated values, or name all that is wrong at once."""
@@ -92,7 +96,7 @@ class PasswordField(serializers.CharField):
         """Return the password, unless no hash could take it."""
         if not isinstance(data, str):
             _refuse(ErrorCode.INVALID_TYPE)
-        if any(character == "\0" or unicodedata.category(character) == "Cs" for character in data):
+        if not is_text(data):
             _refuse(ErrorCode.INVALID_CHARACTER)
         if len(data.encode()) > PASSWORD_MAX_BYTES:
             _refuse(ErrorCode.TOO_LONG)

@@ -67,13 +67,16 @@ def due(limit: int) -> list[UUID]:
 def purge(limit: int) -> int:
     """Delete mails 30 days after they were finished and wipe rendered ones after 7; return how many went.
 
+    Where a link lives longer, as that to a deleted account may, the mail that it counts from stays.
+
     A row that was given up does not say when; it was within `GIVE_UP_AFTER` of its making.
     """
     now = timezone.now()
     OutgoingMail.objects.filter(state=MailState.SENT, sent_at__lt=now - KEEP_RENDERED).exclude(rendered=b"").update(
         rendered=b""
     )
-    over = Q(state=MailState.SENT, sent_at__lt=now - KEEP_FINISHED) | Q(
+    kept = max(KEEP_FINISHED, settings.DELETION_GRACE)
+    over = Q(state=MailState.SENT, sent_at__lt=now - kept) | Q(
         state=MailState.GIVEN_UP, created_at__lt=now - KEEP_FINISHED - GIVE_UP_AFTER
     )
     finished = list(OutgoingMail.objects.filter(over).values_list("pk", flat=True)[:limit])

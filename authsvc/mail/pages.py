@@ -1,6 +1,6 @@
 """The mailbox as pages: embedded mode only, for a browser on the same machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from ipaddress import IPv6Address, ip_address
 from typing import Concatenate, ParamSpec
@@ -11,22 +11,19 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 from django.shortcuts import render
+from django.urls import URLPattern
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_safe
 
 from authsvc.mail import mailbox
 from authsvc.mail.mailbox import ArrivedMail
+from authsvc.mail.previews import Previews, framed
+from authsvc.mail.render import Sample
 
 _HTML = "text/html"
 _JSON = "application/json"
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1"})
-# The mail may style itself and open its links at the top, where the click leads in life; it runs
-# nothing, loads nothing, and has no origin from which it could read these pages.
-_BODY_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; form-action 'none'; base-uri 'none'; "
-    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
-)
 
 _P = ParamSpec("_P")
 _View = Callable[Concatenate[HttpRequest, _P], HttpResponse]
@@ -74,8 +71,12 @@ def mailbox_mail(request: HttpRequest, mail_id: UUID) -> HttpResponse:
 @_for_this_machine
 def mailbox_body(_request: HttpRequest, mail_id: UUID) -> HttpResponse:
     """Answer with the HTML of one mail for the frame: sandboxed, scriptless, without a network."""
-    html = _mail(mail_id).html.replace("<head>", '<head><base target="_top">', 1)
-    return HttpResponse(html, headers={"Content-Security-Policy": _BODY_POLICY})
+    return framed(_mail(mail_id).html)
+
+
+def previews(samples: Sequence[Sample]) -> list[URLPattern]:
+    """Return the routes that show every mail with sample data."""
+    return Previews(samples, base="authsvc/base.html", name="mailbox-preview").urls(_for_this_machine)
 
 
 def _mail(mail_id: UUID) -> ArrivedMail:

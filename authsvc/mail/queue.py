@@ -2,18 +2,21 @@
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
-from queue import Full, Queue
+from functools import lru_cache, partial
+from queue import Empty, Full, Queue
 from threading import Lock, Thread
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
-from django.utils import timezone
+from django.db import connection, transaction
+from django.db.models.functions import Now
 
+from audit.insertion import insert
+from authsvc.compiled import CompiledValues
 from authsvc.mail import tasks
 from authsvc.mail.models import OutgoingMail
 
@@ -21,21 +24,21 @@ _log = logging.getLogger(__name__)
 
 
 def enqueue(
-    *, template: str, to: str, language: str, context: Mapping[str, str], dedupe_key: str, lane: str = ""
+    *, template: str, to: str, language: str, context: Mapping[str, str], dedupe_key: str | None = None, lane: str = ""
 ) -> OutgoingMail:
     """Write a mail into the outbox, within the caller's transaction; delivery starts when that commits.
 
     `template` names `<template>.subject.txt`, `.txt` and `.html`; `context` may hold a live token.
-    Where the key is known already, its row is returned and nothing is queued. `lane` is counted by
-    `within_limit`.
+    Where the key is known already, its row is returned and nothing is queued; without a key every
+    call queues a mail, by one statement. `lane` is counted by `within_limit`.
     """
-    mail = OutgoingMail(template=template, recipient=to, language=language, dedupe_key=dedupe_key, lane=lane)
+    mail = OutgoingMail(template=template, recipient=to, language=language, lane=lane)
+    mail.dedupe_key = dedupe_key or str(mail.pk)
     mail.seal_context(context)
-    OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
-    queued = OutgoingMail.objects.get(dedupe_key=dedupe_key)
-    if queued.pk == mail.pk:
-        transaction.on_commit(partial(_announcements.add, mail.pk), robust=True)
-    return queued
+    if not insert(mail, unless_known=dedupe_key is not None):
+        return OutgoingMail.objects.get(dedupe_key=dedupe_key)
+    transaction.on_commit(partial(_announcements.add, mail.pk), robust=True)
+    return mail
 
 
 def within_limit(mail: OutgoingMail) -> bool:
@@ -44,23 +47,33 @@ def within_limit(mail: OutgoingMail) -> bool:
     For mails that anybody can ask for: the caller holds the row of the addressee's account, so that
     requests of the same moment count one after the other, and takes back what is too much.
     """
-    since = timezone.now() - timedelta(seconds=settings.LIMIT_MAIL.seconds)
+    limit = settings.LIMIT_MAIL
+    recent = _recent(connection.vendor, limit.count, limit.seconds).run(mail.recipient, mail.template, mail.lane)
+    return len(recent) <= limit.count
+
+
+@lru_cache(maxsize=4)
+def _recent(_vendor: str, count: int, seconds: int) -> CompiledValues:
+    """Return the mails that count for a limit, one more than it allows at most."""
+    recipient, template, lane = "recipient", "template", "lane"
     recent = OutgoingMail.objects.filter(
-        recipient=mail.recipient, template=mail.template, lane=mail.lane, created_at__gt=since
+        recipient=recipient, template=template, lane=lane, created_at__gt=Now() - timedelta(seconds=seconds)
     )
-    return recent.count() <= settings.LIMIT_MAIL.count
+    return CompiledValues(recent.values_list("pk")[: count + 1], placeholders=(recipient, template, lane))
 
 
 class Announcements:
     """Tells the broker about new mails from a thread of its own, and forgets when it cannot.
 
     A request must not wait for the broker, be it dead, slow or frozen. Whatever is dropped here
-    is found by the sweep within seconds.
+    is found by the sweep within seconds. What comes together is announced together: a connection
+    costs more than many mails.
     """
 
-    def __init__(self, *, capacity: int = 1000) -> None:
-        """Hold up to `capacity` ids for the thread; more are dropped."""
+    def __init__(self, *, capacity: int = 1000, pause_seconds: float = 0.2) -> None:
+        """Hold up to `capacity` ids for the thread; more are dropped. Each lot is collected for `pause_seconds`."""
         self._capacity = capacity
+        self._pause_seconds = pause_seconds
         self.reset()
 
     def reset(self) -> None:
@@ -84,11 +97,15 @@ class Announcements:
 
     def _run(self) -> None:
         while True:
-            mail_id = self._waiting.get()
+            lot = [self._waiting.get()]
+            time.sleep(self._pause_seconds)
+            with suppress(Empty):
+                while True:
+                    lot.append(self._waiting.get_nowait())
             try:
-                tasks.announce([mail_id])
+                tasks.announce(lot)
             except Exception as failure:  # noqa: BLE001 - the thread outlives whatever the broker does
-                _log.warning("mail %s left to the sweep: %s", mail_id, type(failure).__name__)
+                _log.warning("%d mails left to the sweep: %s", len(lot), type(failure).__name__)
 
 
 _announcements = Announcements()

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -25,6 +26,13 @@ class Rendered:
     html: str
 
 
+class Sample(NamedTuple):
+    """A mail as an example shows it."""
+
+    template: str
+    context: Mapping[str, str]
+
+
 def render(*, template: str, language: str, context: Mapping[str, str]) -> Rendered:
     """Render subject, text and HTML in one language.
 
@@ -34,10 +42,11 @@ def render(*, template: str, language: str, context: Mapping[str, str]) -> Rende
     values = {key: presentable(value) if _is_name(key) else value for key, value in context.items()}
     values["site"] = urlsplit(settings.FRONTEND_URL or settings.PUBLIC_URL).netloc
     with translation.override(language):
+        text = _fill(f"{template}.txt", values, html=False).strip() + "\n"
         return Rendered(
             subject=_one_line(_fill(f"{template}.subject.txt", values, html=False)),
-            text=_fill(f"{template}.txt", values, html=False).strip() + "\n",
-            html=_fill(f"{template}.html", values, html=True).strip() + "\n",
+            text=text,
+            html=_fill(f"{template}.html", {**values, "preheader": _preheader(text)}, html=True).strip() + "\n",
         )
 
 
@@ -56,6 +65,12 @@ def presentable(name: str) -> str:
     if not plain or digits > _NAME_DIGITS or len(name) > _NAME_LENGTH or _DOT_WITHIN.search(name):
         return ""
     return name
+
+
+def _preheader(text: str) -> str:
+    """Return what mail programs show beside the subject: the first paragraph after the greeting, without links."""
+    _greeting, _gap, rest = text.partition("\n\n")
+    return " ".join(re.sub(r"\S+://\S+", "", rest.partition("\n\n")[0]).split())
 
 
 def _is_plain(character: str) -> bool:

@@ -1,4 +1,4 @@
-"""Sessions, signing keys and service clients, for staff: to look at, to end and to revoke."""
+"""Sessions, known devices, signing keys and service clients, for staff: to look at, to end and to revoke."""
 
 from contextlib import suppress
 from ipaddress import ip_address
@@ -17,23 +17,26 @@ from django.utils.translation import ngettext
 from authsvc.http.origin import origin_of
 from authsvc.tokens.models import (
     EndReason,
+    KnownDevice,
     ServiceClient,
     ServiceClientKey,
     Session,
     SessionQuerySet,
     SigningKey,
 )
-from authsvc.tokens.services import clients, sessions
+from authsvc.tokens.services import clients, known_devices, sessions
+from authsvc.tokens.services.known_devices import NoSuchDevice
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
     SessionModelAdmin = admin.ModelAdmin[Session]
+    DeviceModelAdmin = admin.ModelAdmin[KnownDevice]
     KeyModelAdmin = admin.ModelAdmin[SigningKey]
     ClientModelAdmin = admin.ModelAdmin[ServiceClient]
     ClientKeyModelAdmin = admin.ModelAdmin[ServiceClientKey]
 else:
-    SessionModelAdmin = KeyModelAdmin = ClientModelAdmin = ClientKeyModelAdmin = admin.ModelAdmin
+    SessionModelAdmin = DeviceModelAdmin = KeyModelAdmin = ClientModelAdmin = ClientKeyModelAdmin = admin.ModelAdmin
 
 
 class ReadOnly:
@@ -155,6 +158,34 @@ class SessionAdmin(ReadOnly, SessionModelAdmin):
         del request, extra_context
         query = urlencode({"session_id": object_id})
         return HttpResponseRedirect(f"{reverse('admin:audit_event_changelist')}?{query}")
+
+
+@admin.register(KnownDevice)
+class KnownDeviceAdmin(ReadOnly, DeviceModelAdmin):
+    """The devices that people signed in with before. What their tokens are made of is on no page."""
+
+    actions = ("remove_selected",)
+    list_display = ("user", "name", "user_agent", "trusted_until", "created_at", "last_seen_at")
+    list_display_links = ("last_seen_at",)
+    list_per_page = 50
+    list_select_related = ("user",)
+    lookups = frozenset({"user__id__exact"})
+    ordering = ("-last_seen_at",)
+    search_fields = ("user__email",)
+    show_full_result_count = False
+    fields = ("user", "name", "user_agent", "trusted_until", "created_at", "last_seen_at")
+
+    @admin.action(description=_("Remove selected devices"), permissions=["view"])
+    def remove_selected(self, request: HttpRequest, queryset: QuerySet[KnownDevice]) -> None:
+        """Make each of them unknown again, with an entry in the audit log."""
+        origin = origin_of(request)
+        removed = 0
+        for device in queryset.select_related("user"):
+            with suppress(NoSuchDevice):
+                known_devices.remove(user=device.user, device_id=device.pk, origin=origin)
+                removed += 1
+        text = ngettext("%(removed)d device was removed.", "%(removed)d devices were removed.", removed)
+        self.message_user(request, text % {"removed": removed}, messages.SUCCESS)
 
 
 @admin.register(SigningKey)

@@ -4,7 +4,22 @@ from datetime import UTC, datetime
 
 from authsvc.mail.models import OutgoingMail
 from authsvc.mail.queue import enqueue
+from authsvc.mail.render import Sample
 from authsvc.tokens.models import Session
+
+SAMPLES = (
+    Sample(
+        "tokens/email/session_reuse",
+        {
+            "name": "Ada Lovelace",
+            "device_name": "",
+            "browser_name": "Firefox",
+            "system_name": "Linux",
+            "time": "2026-11-24 09:30 UTC",
+            "ip": "192.0.2.10",
+        },
+    ),
+)
 
 
 def session_reuse(*, session: Session, browser: str, system: str, at: datetime, ip: str | None) -> OutgoingMail:

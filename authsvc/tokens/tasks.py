@@ -8,7 +8,7 @@ from authsvc.tokens.services import expiry, keys
 
 @shared_task
 def purge_expired(**_from_newer_senders: object) -> None:
-    """Delete the rows of sessions and one-time tokens that ended long ago, and nonces whose time is over."""
+    """Delete the rows of sessions and one-time tokens that ended long ago; nonces and devices whose time is over."""
     expiry.purge()
 
 

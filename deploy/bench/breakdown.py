@@ -60,12 +60,13 @@ def _steps() -> list[tuple[str, Callable[[], object]]]:
     from authsvc.tokens import selectors  # noqa: PLC0415
     from authsvc.tokens.models import Session  # noqa: PLC0415
     from authsvc.tokens.services import access, sessions  # noqa: PLC0415
+    from authsvc.tokens.services.known_devices import Presented  # noqa: PLC0415
 
-    password = "correct Horse 7 battery"  # noqa: S105 - nobody's
+    password = "correct-Horse-7-battery"  # noqa: S105 - nobody's
     origin = Origin.system("breakdown")
     user = User.objects.create_user(email="ada@example.org", name="Ada", password_hash=hashing.make(password))
     User.objects.filter(pk=user.pk).update(verified_at=timezone.now())
-    issued = signin.sign_in(email=user.email, password=password, device_name="", origin=origin)
+    issued = signin.sign_in(email=user.email, password=password, device=Presented(), origin=origin)
     session, token = issued.session, issued.access_token
 
     def verified_afresh() -> object:

@@ -2,10 +2,15 @@
 
 import json
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import md5
+from uuid import UUID
 
 from deploy.bench.people import NAME, PASSWORD, WRONG_PASSWORD
+
+DEVICE_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +26,12 @@ class Dialect:
     refresh_key: str
     wrong_status: int
     registration: Callable[[str], Mapping[str, str]]
+    of_device: Callable[[str], Mapping[str, str]] = lambda _name: {}
 
     def login_body(self, name: str, *, password: str = PASSWORD) -> str:
-        """Return the sign-in of the person called that, whose address follows from the name."""
-        return _compact({**{field: _known_as(field, name) for field in self.login_fields}, "password": password})
+        """Return the sign-in of the person called that, whose address follows from the name, on a known device."""
+        person = {field: _known_as(field, name) for field in self.login_fields}
+        return _compact({**person, "password": password, **self.of_device(name)})
 
     def wrong_login_body(self, name: str) -> str:
         """Return a sign-in with a wrong password."""
@@ -52,6 +59,16 @@ def address(name: str) -> str:
     return f"{name}@bench.example.org"
 
 
+def device_token(name: str) -> str:
+    """Return the token of the device that the service knows of a person, as `service.populate` makes them."""
+    return urlsafe_b64encode(device_id(name).bytes + bytes(DEVICE_SECRET_BYTES)).decode()
+
+
+def device_id(name: str) -> UUID:
+    """Return the id of that device: one that a database can make, too."""
+    return UUID(md5(f"device of {name}".encode(), usedforsecurity=False).hexdigest())
+
+
 def _known_as(field: str, name: str) -> str:
     return address(name) if field == "email" else name
 
@@ -77,6 +94,7 @@ AUTHSVC = Dialect(
     refresh_key="refreshToken",
     wrong_status=401,
     registration=lambda name: {"name": NAME, "email": address(name), "password": PASSWORD},
+    of_device=lambda name: {"deviceToken": device_token(name)},
 )
 DJ_REST_AUTH = Dialect(
     me="/dj-rest-auth/user/",

@@ -42,6 +42,7 @@ class Case:
 
 
 REGISTER, LOGIN, RESEND = "/auth/register", "/auth/login", "/auth/verify-email/resend"
+FORGOT, MAGIC_LINK = "/auth/password/forgot", "/auth/magic-link"
 # The first case of a door is the one that the others are held against.
 CASES = (
     Case(REGISTER, Kind.UNKNOWN, WRONG_PASSWORD),
@@ -59,6 +60,14 @@ CASES = (
     Case(RESEND, Kind.KNOWN),
     Case(RESEND, Kind.UNVERIFIED),
     Case(RESEND, Kind.INACTIVE),
+    Case(FORGOT, Kind.UNKNOWN),
+    Case(FORGOT, Kind.KNOWN),
+    Case(FORGOT, Kind.UNVERIFIED),
+    Case(FORGOT, Kind.INACTIVE),
+    Case(MAGIC_LINK, Kind.UNKNOWN),
+    Case(MAGIC_LINK, Kind.KNOWN),
+    Case(MAGIC_LINK, Kind.UNVERIFIED),
+    Case(MAGIC_LINK, Kind.INACTIVE),
 )
 
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from authsvc import hashing
 
-PASSWORD = "bench Horse 7 battery"  # noqa: S105 - everybody's, and nobody's after the run
-WRONG_PASSWORD = "bench Horse 8 stapler"  # noqa: S105
+PASSWORD = "bench-Horse-7-battery"  # noqa: S105 - everybody's, and nobody's after the run
+WRONG_PASSWORD = "bench-Horse-8-stapler"  # noqa: S105
 NAME = "Ada Lovelace"
 
 

@@ -16,7 +16,7 @@ from psycopg.sql import SQL, Composable, Identifier
 
 from deploy.bench import processor
 from deploy.bench.client import Client
-from deploy.bench.dialects import AUTHSVC, address
+from deploy.bench.dialects import AUTHSVC, DEVICE_SECRET_BYTES, address
 from deploy.bench.people import NAME, PASSWORD
 from deploy.bench.systems import Program, System
 from deploy.local_servers import Guarded, free_port
@@ -41,6 +41,14 @@ _SESSION = {
     "stamp": "person.stamp",
     "refresh_salt": "uuid_send(gen_random_uuid())",
     "refresh_hash": "sha256(uuid_send(gen_random_uuid()))",
+}
+# A device that its owner has signed in with before; its token is that of `dialects.device_token`.
+_DEVICE_ID = "md5('device of ' || split_part(person.email, '@', 1))::uuid"
+_DEVICE = {
+    "id": _DEVICE_ID,
+    "user_id": "person.id",
+    "digest": f"sha256(translate(encode(uuid_send({_DEVICE_ID}) || decode(repeat('00', {DEVICE_SECRET_BYTES}), 'hex'),"
+    " 'base64'), '+/', '-_')::bytea)",
 }
 
 
@@ -100,6 +108,8 @@ def populate(system: System, *, users: int, sessions_each: int = 0) -> None:
         client.post("/auth/login", {"email": template, "password": PASSWORD}).data  # noqa: B018
         people = SQL("accounts_user AS template, generate_series(1, {}) AS number WHERE template.email = {}")
         _copy(database, "accounts_user", _PERSON, people.format(users, template))
+        known = SQL("tokens_knowndevice AS template, accounts_user AS person WHERE person.email <> {}")
+        _copy(database, "tokens_knowndevice", _DEVICE, known.format(address(_TEMPLATE)))
         if sessions_each:
             sessions = SQL("tokens_session AS template, accounts_user AS person, generate_series(1, {})")
             _copy(database, "tokens_session", _SESSION, sessions.format(sessions_each))

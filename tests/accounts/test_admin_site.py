@@ -18,13 +18,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import clear_url_caches, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from accounts.admin_site import StaffSite
-from accounts.models import Role, User
+from accounts.models import ErasureRequest, Role, User
+from accounts.services import lifecycle
 from audit.models import Event
+from audit.origin import Origin
 from authsvc import hashing
 from authsvc.mail.models import OutgoingMail
-from authsvc.tokens.models import ServiceClient, ServiceClientKey, Session, SigningKey
+from authsvc.tokens.models import KnownDevice, ServiceClient, ServiceClientKey, Session, SigningKey
 
 pytestmark = pytest.mark.django_db
 
@@ -36,6 +39,7 @@ SALT_MARK = b"refresh-salt-16b"
 SEALED_MARK = b"sealed-private-part-of-a-key"
 SEALED_MAIL_MARK = b"sealed-context-of-a-mail"
 SHARED_MARK = b"sealed-secret-that-a-service-has"
+DEVICE_MARK = b"digest-of-the-token-of-a-device!"
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +100,8 @@ def one_of_each(staff: User) -> dict[type[Model], Model]:
     service_key = ServiceClientKey.objects.create(
         client=service, slot=1, algorithm="hmac-sha256", sealed_secret=SHARED_MARK
     )
-    return {type(row): row for row in (staff, session, key, event, mail, service, service_key)}
+    device = KnownDevice.objects.create(user=staff, digest=DEVICE_MARK, name="Laptop")
+    return {type(row): row for row in (staff, session, key, event, mail, service, service_key, device)}
 
 
 def sign_in(client: Client, *, email: str = "staff@example.com", password: str = PASSWORD) -> Any:
@@ -262,7 +267,7 @@ def test_every_list_and_every_page_opens(staff_client: Client, one_of_each: dict
 
 def test_no_page_shows_a_secret(staff_client: Client, staff: User, one_of_each: dict[type[Model], Model]) -> None:
     secrets = [staff.password, staff.password.rpartition("$")[2], str(staff.stamp), staff.stamp.hex]
-    for mark in (HASH_MARK, SALT_MARK, SEALED_MARK, SEALED_MAIL_MARK, SHARED_MARK):
+    for mark in (HASH_MARK, SALT_MARK, SEALED_MARK, SEALED_MAIL_MARK, SHARED_MARK, DEVICE_MARK):
         secrets += [mark.decode(), mark.hex()]
 
     found = {
@@ -282,7 +287,7 @@ def test_a_persons_pages_do_not_name_the_audit_key(staff_client: Client, staff: 
         assert staff.audit_key.hex not in content
 
 
-def test_a_person_leads_on_to_their_sessions_and_events(
+def test_a_person_leads_on_to_their_sessions_devices_and_events(
     staff_client: Client, staff: User, person: Callable[..., User], one_of_each: dict[type[Model], Model]
 ) -> None:
     other = person("other@example.com")
@@ -293,9 +298,12 @@ def test_a_person_leads_on_to_their_sessions_and_events(
     sessions = f"/admin/tokens/session/?user__id__exact={staff.pk}"
     events = staff_client.get(f"{USERS}{staff.pk}/history/", follow=True)
 
+    devices = f"/admin/tokens/knowndevice/?user__id__exact={staff.pk}"
     assert sessions in page
+    assert devices in page
     assert f"{USERS}{staff.pk}/history/" in page
     assert list(staff_client.get(sessions).context["cl"].result_list) == [one_of_each[Session]]
+    assert list(staff_client.get(devices).context["cl"].result_list) == [one_of_each[KnownDevice]]
     assert list(events.context["cl"].result_list) == [own]
 
 
@@ -470,3 +478,17 @@ def test_a_sign_in_with_a_foreign_goal_leads_to_the_admin(client: Client, staff:
     answer = client.post("/admin/login/", {"username": staff.email, "password": PASSWORD, "next": "//evil.example/"})
 
     assert (answer.status_code, answer.headers["Location"]) == (HTTPStatus.FOUND, "/admin/")
+
+
+def test_a_deletion_that_waits_shows_in_the_list_and_on_the_page(
+    staff_client: Client, person: Callable[..., User]
+) -> None:
+    leaving = person(email="leaving@example.com")
+    lifecycle.request_erasure(user=leaving, origin=Origin.system("tests"))
+    due_at = ErasureRequest.objects.get().due_at
+    shown = date_format(timezone.localtime(due_at), "DATETIME_FORMAT")
+
+    for path in (USERS, f"{USERS}{leaving.pk}/change/"):
+        page = staff_client.get(path).content.decode()
+        assert "Will be erased" in page
+        assert shown in page

@@ -12,7 +12,7 @@ from tests.ledger import events, mails, stored
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 ADA = "ada@example.org"
-OWN_PASSWORD = "a third Horse 9 paperclip"
+OWN_PASSWORD = "a-third-Horse-9-paperclip"
 
 
 def links() -> list[str]:
@@ -70,7 +70,8 @@ def test_a_refused_password_leaves_the_link_usable(api: Api, tokens: list[str], 
     unchanged = stored() == before
     taken = api.verify(tokens[0], OWN_PASSWORD)
 
-    assert (refused.status, refused.problems) == (HTTPStatus.BAD_REQUEST, {"password": code})
+    assert (refused.status, set(refused.problems)) == (HTTPStatus.BAD_REQUEST, {"password"})
+    assert code in refused.codes
     assert unchanged
     assert taken.status == HTTPStatus.OK
 
@@ -103,7 +104,7 @@ def test_the_other_link_changes_nothing_afterwards(api: Api, tokens: list[str]) 
     assert stored() == before
 
 
-@pytest.mark.parametrize("last", [PASSWORD, OTHER_PASSWORD, "a fourth Horse 3 blanket"])
+@pytest.mark.parametrize("last", [PASSWORD, OTHER_PASSWORD, "a-fourth-Horse-3-blanket"])
 def test_no_further_registration_brings_a_password_back(api: Api, tokens: list[str], last: str) -> None:
     before = User.objects.values().get()
 

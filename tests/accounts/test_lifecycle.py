@@ -14,6 +14,7 @@ from accounts.services.signin import InvalidCredentials
 from audit.models import Event
 from audit.origin import Origin
 from authsvc.tokens.models import Session
+from authsvc.tokens.services.known_devices import Presented
 from tests.cast import Api, enrol, post_round
 from tests.crowd import at_once
 from tests.lineage import Tokens, refused, row
@@ -156,7 +157,9 @@ def test_no_sign_in_of_the_same_moment_survives_a_deactivation(api: Api) -> None
 
         def grant(user: User = user) -> str | None:
             try:
-                issued = signin.grant(user, amr=["pwd"], device_name="", origin=OPERATOR, password_hash=user.password)
+                issued = signin.grant(
+                    user, amr=["pwd"], device=Presented(), origin=OPERATOR, password_hash=user.password
+                )
             except InvalidCredentials:
                 return None
             return issued.access_token

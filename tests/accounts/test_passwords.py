@@ -1,7 +1,6 @@
 """What a password may be, and how it is kept."""
 
 import time
-import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
@@ -12,7 +11,6 @@ from django.contrib.auth.hashers import Argon2PasswordHasher, PBKDF2PasswordHash
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from accounts.services.password_rules import WeakPassword, check_new_password
 from authsvc import hashing
 from tests.accounts.hashers import PATIENCE_SECONDS, Watched
 from tests.cast import OTHER_PASSWORD, PASSWORD, Api, enrol, post_round
@@ -20,89 +18,12 @@ from tests.ledger import stored
 
 ADA = "ada@example.org"
 TODAY = "argon2$argon2id$v=19$m=19456,t=2,p=1$"
-PARROT = "\U0001f99c"
-
-
-def codes(password: str, *, name: str = "Ada Lovelace", email: str = ADA) -> list[str]:
-    """Return what is wrong with a password."""
-    try:
-        check_new_password(password, name=name, email=email)
-    except WeakPassword as weak:
-        return [problem.code.value for problem in weak.problems]
-    return []
+LONG = "7-quiet-Harbours-under-copper-lights"  # 36 bytes
 
 
 def verified(api: Api, password: str) -> None:
     assert api.register(ADA, password).status == HTTPStatus.CREATED
     api.verify(post_round()[0].token)
-
-
-class TestPolicy:
-    """The rules, by the code that a broken one answers."""
-
-    @pytest.mark.parametrize(
-        ("password", "expected"),
-        [
-            ("gh7 Ktz pQ 4", []),
-            ("gh7 Ktz pQ4", ["password_too_short"]),
-            (PARROT * 12, []),
-            (PARROT * 11, ["password_too_short"]),
-            ("gh7 Ktz " * 16, []),
-            ("gh7 Ktz " * 16 + "x", ["password_too_long"]),
-            (PARROT * 128, []),
-            (PARROT * 129, ["password_too_long"]),
-            ("SecurePass123!", []),
-        ],
-        ids=["12", "11", "12 astral", "11 astral", "128", "129", "128 astral", "129 astral", "the example"],
-    )
-    def test_it_has_12_to_128_code_points(self, password: str, expected: list[str]) -> None:
-        assert codes(password) == expected
-
-    @pytest.mark.parametrize(("letters", "expected"), [(11, ["password_too_short"]), (12, []), (128, [])])
-    def test_code_points_are_counted_as_they_are_hashed(self, letters: int, expected: list[str]) -> None:
-        decomposed = "u\u0308" * letters
-
-        assert codes(decomposed) == codes(unicodedata.normalize("NFC", decomposed)) == expected
-
-    @pytest.mark.parametrize(
-        "password", ["administrator", "Administrator", "qwertyuiop123", "123456789123", " finalfantasy"]
-    )
-    def test_it_is_not_a_common_one(self, password: str) -> None:
-        assert codes(password) == ["password_common"]
-
-    @pytest.mark.parametrize(
-        ("password", "name", "email"),
-        [
-            ("AdaLovelace1", "Ada Lovelace", ADA),
-            ("ada.lovelace", "Ada Lovelace", ADA),
-            ("ada@example.org", "Countess", ADA),
-            ("Augusta.King1", "Countess", "augusta.king@example.org"),
-            ("Mu\u0308nchhausen1", "M\u00fcnchhausen", ADA),
-        ],
-    )
-    def test_it_does_not_resemble_name_or_address(self, password: str, name: str, email: str) -> None:
-        assert codes(password, name=name, email=email) == ["password_similar"]
-
-    def test_every_broken_rule_is_named(self) -> None:
-        assert codes("ada", name="Ada") == ["password_too_short", "password_similar", "password_common"]
-        assert codes("password") == ["password_too_short", "password_common"]
-
-    @pytest.mark.django_db
-    @pytest.mark.parametrize("password", ["gh7 Ktz pQ4", "administrator", "ada@example.org", "gh7 Ktz " * 17])
-    def test_a_weak_one_opens_no_account(self, api: Api, password: str) -> None:
-        before = stored()
-
-        answer = api.register(ADA, password)
-
-        assert (answer.status, answer.codes) == (HTTPStatus.BAD_REQUEST, codes(password))
-        assert stored() == before
-
-    @pytest.mark.django_db
-    def test_a_weak_one_is_refused_alike_whether_the_address_is_taken_or_not(self, api: Api) -> None:
-        enrol("taken@example.org")
-
-        assert api.register("taken@example.org", "short").codes == api.register(ADA, "short").codes
-        assert stored()["mail.OutgoingMail"] == stored()["audit.Event"] == []
 
 
 @pytest.mark.django_db
@@ -113,8 +34,8 @@ class TestSameness:
     @pytest.mark.parametrize(
         ("registered", "typed"),
         [
-            ("gr\u00fcne Pferde 7 \u1e69", "gru\u0308ne Pferde 7 s\u0307\u0323"),
-            ("e\u0301tude 12 \u212bngstr", "\u00e9tude 12 \u00c5ngstr"),
+            ("Gr\u00fcne-Pferde-7-\u1e69", "Gru\u0308ne-Pferde-7-s\u0307\u0323"),
+            ("e\u0301tude-12-\u212bngstr", "\u00e9tude-12-\u00c5ngstr"),
         ],
     )
     def test_composed_and_decomposed_letters_are_one(self, api: Api, registered: str, typed: str) -> None:
@@ -131,10 +52,10 @@ class TestSameness:
             (PASSWORD, f" {PASSWORD}"),
             (PASSWORD, f"{PASSWORD}\n"),
             (PASSWORD, PASSWORD.swapcase()),
-            ("\ufb01ne horses 2024", "fine horses 2024"),
-            ("0123456789abcdefghijklmnopqrstuvwxyz" * 2 + "A", "0123456789abcdefghijklmnopqrstuvwxyz" * 2 + "B"),
-            ("0123456789abcdefghijklmnopqrstuvwxyz" * 2 + "A", "0123456789abcdefghijklmnopqrstuvwxyz" * 2),
-            ("0123456789abcdefghijklmnopqrstuvwxyz" * 3, "0123456789abcdefghijklmnopqrstuvwxyz" * 3 + "!"),
+            ("\ufb01ne-Horses-2024", "fine-Horses-2024"),
+            (LONG * 2 + "A", LONG * 2 + "B"),
+            (LONG * 2 + "A", LONG * 2),
+            (LONG * 3, LONG * 3 + "!"),
         ],
         ids=["leading", "trailing", "led", "newline", "case", "ligature", "72 bytes", "cut at 72", "longer"],
     )
@@ -144,7 +65,9 @@ class TestSameness:
         assert api.login(ADA, typed).codes == ["invalid_credentials"]
         assert api.login(ADA, registered).status == HTTPStatus.OK
 
-    @pytest.mark.parametrize("odd", ["tab\tand\x1bescape 12", "\u202eright to left 12", "1024 bytes" + PARROT * 118])
+    @pytest.mark.parametrize(
+        "odd", ["Tab\tand\x1bescape-12", "\u202eRight-to-left-12", "At-most-128!" + "\u732b\U0001f99c" * 58]
+    )
     def test_any_text_that_can_be_hashed_is_taken(self, api: Api, odd: str) -> None:
         verified(api, odd)
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.services import housekeeping, registration
 from audit.models import Event
-from authsvc.tokens.models import OneTimeToken, Session
+from authsvc.tokens.models import KnownDevice, OneTimeToken, Session
 from authsvc.tokens.services import expiry
 from tests.cast import Api, enrol
 from tests.lineage import change
@@ -26,10 +26,12 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def _litter(api: Api, alice: User) -> None:
-    """Two sessions and a token that are over, a lapsed account, and one of each that is not."""
+    """Two sessions, a token and a device that are over, a lapsed account, and some of each that are not."""
     for _ in range(2):
         change(api.login(alice.email).data, created_at=timezone.now() - 61 * DAY)
     api.login(alice.email)
+    OneTimeToken.objects.all().delete()  # those of the mails about these sign-ins
+    KnownDevice.objects.filter(pk=KnownDevice.objects.earliest("id").pk).update(last_seen_at=timezone.now() - 366 * DAY)
     api.register("late@example.org")
     OneTimeToken.objects.update(created_at=timezone.now() - 31 * DAY, user=alice)
     User.objects.filter(email="late@example.org").update(created_at=timezone.now() - 8 * DAY)
@@ -53,12 +55,17 @@ def test_what_is_over_goes_and_nothing_else(alice: User) -> None:
     said, _progress = run()
 
     assert left() == (1, 1, 2)
+    assert KnownDevice.objects.count() == 2
     assert set(User.objects.values_list("email", flat=True)) == {alice.email, "new@example.org"}
     assert said.splitlines() == [
         "accounts that were never verified that went: 1",
+        "deleted accounts whose waiting time was over that went: 0",
         "sessions that went: 2",
         "one-time tokens that went: 1",
         "nonces of signed requests that went: 0",
+        "devices that were not seen for a year that went: 1",
+        "idempotency keys that went: 0",
+        "notes of changes that processes have read that went: 0",
     ]
 
 
@@ -66,8 +73,28 @@ def test_what_is_over_goes_and_nothing_else(alice: User) -> None:
 def test_json_tells_how_many_and_repeating_it_is_safe() -> None:
     first, second = (json.loads(run("--json")[0]) for _ in range(2))
 
-    assert first == {"accounts": 1, "sessions": 2, "oneTimeTokens": 1, "nonces": 0, "dryRun": False}
-    assert second == {"accounts": 0, "sessions": 0, "oneTimeTokens": 0, "nonces": 0, "dryRun": False}
+    assert first == {
+        "accounts": 1,
+        "erasures": 0,
+        "sessions": 2,
+        "oneTimeTokens": 1,
+        "nonces": 0,
+        "knownDevices": 1,
+        "idempotencyKeys": 0,
+        "accountChanges": 0,
+        "dryRun": False,
+    }
+    assert second == {
+        "accounts": 0,
+        "erasures": 0,
+        "sessions": 0,
+        "oneTimeTokens": 0,
+        "nonces": 0,
+        "knownDevices": 0,
+        "idempotencyKeys": 0,
+        "accountChanges": 0,
+        "dryRun": False,
+    }
 
 
 @pytest.mark.usefixtures("_litter")
@@ -76,7 +103,17 @@ def test_a_dry_run_counts_and_deletes_nothing() -> None:
 
     said = json.loads(run("--json", "--dry-run")[0])
 
-    assert said == {"accounts": 1, "sessions": 2, "oneTimeTokens": 1, "nonces": 0, "dryRun": True}
+    assert said == {
+        "accounts": 1,
+        "erasures": 0,
+        "sessions": 2,
+        "oneTimeTokens": 1,
+        "nonces": 0,
+        "knownDevices": 1,
+        "idempotencyKeys": 0,
+        "accountChanges": 0,
+        "dryRun": True,
+    }
     assert "sessions that would go: 2" in run("--dry-run")[0]
     assert left() == before
 

@@ -16,6 +16,8 @@ from audit.models import Event
 from authsvc import hashing
 from authsvc.errors import Unavailable
 from authsvc.tokens.models import Session
+from authsvc.tokens.services import step_up
+from authsvc.tokens.services.access import InvalidToken
 from tests.cast import OTHER_PASSWORD, PASSWORD, V1, Answer, Api
 from tests.lineage import Tokens, change, refused, row
 
@@ -279,3 +281,14 @@ def test_no_transaction_waits_for_the_hash(api: Api, hers: Tokens, monkeypatch: 
 
     assert prove(api, hers).status == HTTPStatus.OK
     assert waiting == [False]
+
+
+def test_a_session_that_ended_since_its_caller_was_let_in_is_over_and_not_merely_stale(
+    api: Api, alice: User, hers: Tokens
+) -> None:
+    session = Session.objects.get()
+    step_up.require(session)
+    api.post(f"{V1}/auth/logout", token=hers["accessToken"])
+
+    with pytest.raises(InvalidToken):
+        step_up.require(session)

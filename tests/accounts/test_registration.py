@@ -194,7 +194,7 @@ def test_an_account_that_is_verified_or_deactivated_in_the_same_moment_stays_as_
     User.objects.update(**change)
     before = User.objects.values().get()
 
-    registration._repeat(as_read, same_password=False, origin=ORIGIN)
+    registration._repeat(as_read, same_password=False, origin=ORIGIN, keep=lambda: None)
 
     assert User.objects.values().get() == before
     assert mails() == ([(template, ADA)] if template else [])
@@ -207,7 +207,7 @@ def test_a_registration_that_is_dropped_in_the_same_moment_can_be_tried_again() 
     User.objects.all().delete()
 
     with pytest.raises(Unavailable):
-        registration._repeat(as_read, same_password=True, origin=ORIGIN)
+        registration._repeat(as_read, same_password=True, origin=ORIGIN, keep=lambda: None)
 
     assert (mails(), events()) == ([], [])
 
@@ -270,7 +270,7 @@ def test_a_field_that_nobody_may_send_is_refused_and_opens_nothing(api: Api, ext
     "raw",
     [
         '{"name": "Ada", "email": "ada@example.org", "email": "eve@example.org", "password": "correct Horse 7"}',
-        '{"name": "Ada", "email": "ada@example.org", "password": "correct Horse 7 battery", "p": {"a": 1, "a": 2}}',
+        '{"name": "Ada", "email": "ada@example.org", "password": "correct-Horse-7-battery", "p": {"a": 1, "a": 2}}',
         '{"name": "Ada", "email": "ada@example.org", "\\u0065mail": "ada@example.org", "password": "correct Horse 7"}',
     ],
     ids=["top", "nested", "escaped"],
@@ -327,7 +327,7 @@ def test_a_missing_field_is_named(api: Api, missing: str) -> None:
         ("email", "a" * 10_000, "too_long"),
         ("email", f"ada@{'a.' * 5_000}org", "too_long"),
         ("password", "", "password_too_short"),
-        ("password", "correct Horse 7 battery" * 6, "password_too_long"),
+        ("password", "correct-Horse-7-battery" * 6, "password_too_long"),
         ("password", "correct Horse 7" + "\U0001f40e" * 253, "too_long"),
     ],
     ids=lambda value: ascii(value)[:40],
@@ -337,7 +337,8 @@ def test_text_that_cannot_be_taken_is_refused(api: Api, field: str, value: str, 
 
     answer = register(api, **{field: value})
 
-    assert (answer.status, answer.problems) == (HTTPStatus.BAD_REQUEST, {field: code})
+    assert (answer.status, set(answer.problems)) == (HTTPStatus.BAD_REQUEST, {field})
+    assert answer.codes[0] == code
     assert stored() == before
 
 

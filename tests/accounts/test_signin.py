@@ -14,6 +14,7 @@ from accounts.services.signin import InvalidCredentials
 from audit.models import Event
 from audit.origin import Origin
 from authsvc.tokens.models import Session
+from authsvc.tokens.services.known_devices import Presented
 from tests.cast import OTHER_PASSWORD, PASSWORD, V1, Answer, Api, enrol, post_round
 from tests.ledger import events, mails, spoken, stored
 
@@ -32,7 +33,7 @@ def test_the_answer_is_the_tokens_and_the_session_and_nothing_else(api: Api, ali
     session = Session.objects.get()
     assert answer.status == HTTPStatus.OK
     assert set(tokens) == {
-        "tokenType", "accessToken", "expiresIn", "refreshToken", "refreshExpiresIn", "session",
+        "tokenType", "accessToken", "expiresIn", "refreshToken", "refreshExpiresIn", "deviceToken", "session",
     }  # fmt: skip
     assert tokens["tokenType"] == "Bearer"
     assert 810 <= tokens["expiresIn"] <= 900
@@ -261,7 +262,7 @@ class TestMeanwhile:
         before = User.objects.values().get()
 
         with pytest.raises(InvalidCredentials):
-            signin.grant(alice, amr=["pwd"], device_name="", origin=ORIGIN, password_hash=alice.password)
+            signin.grant(alice, amr=["pwd"], device=Presented(), origin=ORIGIN, password_hash=alice.password)
 
         assert User.objects.values().get() == before
         assert Session.objects.count() == 0
@@ -272,7 +273,7 @@ class TestMeanwhile:
         User.objects.all().delete()
 
         with pytest.raises(InvalidCredentials):
-            signin.grant(alice, amr=["pwd"], device_name="", origin=ORIGIN, password_hash=alice.password)
+            signin.grant(alice, amr=["pwd"], device=Presented(), origin=ORIGIN, password_hash=alice.password)
 
         assert Session.objects.count() == 0
 

@@ -1,6 +1,7 @@
 """Moving what is sealed to a new key, so that the old one can go."""
 
 import json
+import secrets
 from collections.abc import Callable
 from http import HTTPStatus
 from io import StringIO
@@ -12,6 +13,9 @@ from pytest_django import Settings
 
 from accounts.models import User
 from authsvc import crypto
+from authsvc.idempotency import reservation
+from authsvc.idempotency.models import Reservation
+from authsvc.idempotency.reservation import Keep
 from authsvc.mail import delivery, mailbox
 from authsvc.mail.models import OutgoingMail
 from authsvc.reencryption import reseal
@@ -27,9 +31,25 @@ pytestmark = pytest.mark.django_db
 NEW_KEY = b"a new key for the tests, 32 byte"
 NEWER_KEY = b"a newer key of the tests, 32 by."
 LINK = "http://127.0.0.1:8000/verify-email#token=s3cr3t-t0k3n"
-NOTHING = {"signingKeys": 0, "serviceClientKeys": 0, "waitingMails": 0, "keptMails": 0, "sessionsLeft": 0}
-# Two signing keys, a shared secret, a queued and a kept mail, a session.
-EVERYTHING = {"signingKeys": 2, "serviceClientKeys": 1, "waitingMails": 1, "keptMails": 1, "sessionsLeft": 1}
+NOTHING = {
+    "signingKeys": 0,
+    "serviceClientKeys": 0,
+    "waitingMails": 0,
+    "keptMails": 0,
+    "idempotencyKeys": 0,
+    "keptAnswers": 0,
+    "sessionsLeft": 0,
+}
+# Two signing keys, a shared secret, a queued and a kept mail, a kept answer, a session.
+EVERYTHING = {
+    "signingKeys": 2,
+    "serviceClientKeys": 1,
+    "waitingMails": 1,
+    "keptMails": 1,
+    "idempotencyKeys": 1,
+    "keptAnswers": 1,
+    "sessionsLeft": 1,
+}
 
 
 def reencrypt(*options: str) -> dict[str, Any]:
@@ -48,7 +68,18 @@ def sealed() -> dict[str, bytes]:
     found |= {f"client {row.id}": row.sealed_secret for row in ServiceClientKey.objects.all()}
     found |= {f"context {row.id}": row.sealed for row in OutgoingMail.objects.all()}
     found |= {f"rendered {row.id}": row.rendered for row in OutgoingMail.objects.all()}
+    found |= {f"answer {row.id}": row.sealed_answer for row in Reservation.objects.all()}
+    found |= {f"body key {row.id}": row.sealed_body_key for row in Reservation.objects.all()}
     return {name: bytes(value) for name, value in found.items() if value}
+
+
+def once() -> object:
+    def deed(*, keep: Keep[str]) -> str:
+        answer = secrets.token_hex()
+        keep(answer)
+        return answer
+
+    return reservation.once(key="a-key", scope="tests", body={"a": "body"}, deed=deed, show=str)
 
 
 class World:
@@ -57,11 +88,13 @@ class World:
     def __init__(self, queue: Callable[..., OutgoingMail], api: Api, alice: User) -> None:
         self.api = api
         self.tokens = api.login(alice.email).data
+        OutgoingMail.objects.all().delete()  # the one about that sign-in
         self.shared = Service.created("billing", "hmac-sha256")
         self.pair = Service.created("shipping", "ed25519")
         self.kept = queue()
         delivery.deliver(mail_id=self.kept.id)
         self.queued = queue()
+        self.answer = once()
 
     def assert_all_there(self) -> None:
         """Whatever was sealed opens and does its work."""
@@ -73,6 +106,7 @@ class World:
         assert self.shared.introspect(self.tokens["accessToken"]).body["active"] is True
         assert self.pair.introspect(self.tokens["accessToken"]).body["active"] is True
         assert OutgoingMail.objects.get(pk=self.queued.pk).open_context()["link"] == LINK
+        assert once() == self.answer
         kept = mailbox.mail(self.kept.pk)
         assert kept is not None
         assert "s3cr3t-t0k3n" in kept.text
@@ -109,7 +143,7 @@ def test_afterwards_everything_opens_with_the_new_key_alone(world: World, settin
 
     assert reencrypt() == EVERYTHING
 
-    assert len(sealed()) == 5
+    assert len(sealed()) == 7
     assert {value[:4] for value in sealed().values()} == {crypto.current_key_id()}
     settings.ENCRYPTION_KEYS = (NEW_KEY,)
     world.assert_all_there()

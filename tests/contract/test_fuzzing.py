@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from accounts.models import User
 from audit.origin import Origin
 from authsvc.tokens.services import sessions
+from authsvc.tokens.services.known_devices import Presented
 from tests.api_document import document
 
 EXAMPLES = 50
@@ -67,7 +68,7 @@ def test_anybody_gets_what_the_document_says(case: schemathesis.Case[Any]) -> No
 @schema.include(path_regex=r"/users/me|/logout").parametrize()
 @BOUNDED
 def test_a_signed_in_user_gets_what_the_document_says(case: schemathesis.Case[Any], alice: User) -> None:
-    started = sessions.start(user=alice, amr=["pwd"], device_name="", origin=Origin.system("fuzzing"))
+    started = sessions.start(user=alice, amr=["pwd"], device=Presented(), origin=Origin.system("fuzzing"))
     access_token = sessions.issue(started, role=alice.role).access_token
 
     case.call_and_validate(headers={"Authorization": f"Bearer {access_token}"}, excluded_checks=excluded(case))

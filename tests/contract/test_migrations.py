@@ -17,7 +17,7 @@ from accounts.models import User
 from tests.cast import enrol
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("accounts", "tokens", "mail", "audit")
+OURS = ("accounts", "tokens", "mail", "idempotency", "audit")
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -81,7 +81,7 @@ def newest():
     return executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
 call_command("migrate", verbosity=0)
 assert newest()
-for label in ("tokens", "mail", "audit"):
+for label in ("tokens", "mail", "idempotency", "audit"):
     call_command("migrate", label, "zero", verbosity=0)
 assert not newest()
 call_command("migrate", verbosity=0)

@@ -1,5 +1,7 @@
 """The OpenAPI document: valid, complete, committed, and true."""
 
+import re
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from accounts.models import User
 from authsvc.errors import ErrorCode
 from config import api_v1
 from tests.api_document import COMMITTED, METHODS, broken_promises, document, misfits, operations, resolved, routes
-from tests.cast import PASSWORD, V1, Answer, Api, post_round
+from tests.cast import OTHER_PASSWORD, PASSWORD, V1, Answer, Api, Letter, post_round
 
 SCHEMA = f"{V1}/schema"
 FORM = "application/x-www-form-urlencoded"
@@ -56,7 +58,17 @@ def test_it_says_nothing_of_the_admin_of_pages_or_of_the_unversioned_alias() -> 
 
 
 def test_every_route_of_the_project_is_documented_or_known_not_to_be() -> None:
-    undocumented = {"api/v1/schema", "api/v1/docs", "api/v1/redoc", "verify-email", ""}
+    pages = {
+        "confirm-email",
+        "forgot-password",
+        "not-me",
+        "reset-password",
+        "restore",
+        "undo-email-change",
+        "verify-email",
+        "",
+    }
+    undocumented = {"api/v1/schema", "api/v1/docs", "api/v1/redoc"} | pages
     found = {
         route
         for route, _view in routes(get_resolver().url_patterns)
@@ -164,6 +176,12 @@ def test_signed_in_operations_name_the_scheme_and_their_challenge() -> None:
     assert secured == {
         ("/users/me", "GET"): [{"bearerAuth": []}],
         ("/users/me", "PATCH"): [{"bearerAuth": []}],
+        ("/users/me", "DELETE"): [{"bearerAuth": []}],
+        ("/users/me/email", "POST"): [{"bearerAuth": []}],
+        ("/users/me/devices", "GET"): [{"bearerAuth": []}],
+        ("/users/me/devices/{id}", "DELETE"): [{"bearerAuth": []}],
+        ("/users/me/export", "GET"): [{"bearerAuth": []}],
+        ("/auth/password/change", "POST"): [{"bearerAuth": []}],
         ("/users/me/sessions", "GET"): [{"bearerAuth": []}],
         ("/users/me/sessions", "DELETE"): [{"bearerAuth": []}],
         ("/users/me/sessions/{id}", "DELETE"): [{"bearerAuth": []}],
@@ -227,11 +245,49 @@ def test_real_answers_are_as_the_document_says(api: Api) -> None:
     check("POST", logout, api.post(logout, token=access), HTTPStatus.OK)
     access = api.login("ada@example.org").data["accessToken"]
     check("POST", f"{V1}/auth/logout-all", api.post(f"{V1}/auth/logout-all", token=access), HTTPStatus.OK)
+    _walk_the_rest(api, check)
     for path in STANDARDS:
         check("GET", path, api.get(path), HTTPStatus.OK)
 
     of_machines = {(method, path) for path, method, operation in operations() if operation["tags"] == ["machines"]}
     assert seen == {(method, path) for path, method, _operation in operations()} - of_machines
+
+
+def _walk_the_rest(api: Api, check: Callable[[str, str, Answer, HTTPStatus], Answer]) -> None:
+    """Call what changes an account for good, in an order in which each call leaves a way in to the next."""
+    ada, ida = "ada@example.org", "ida@example.org"
+
+    def post(path: str, body: object, status: HTTPStatus = HTTPStatus.OK, token: str | None = None) -> Answer:
+        return check("POST", f"{V1}{path}", api.post(f"{V1}{path}", body, token=token), status)
+
+    def newest(template: str) -> Letter:
+        return next(letter for letter in reversed(post_round()) if template in letter.text)
+
+    post("/auth/magic-link", {"email": ada}, HTTPStatus.ACCEPTED)
+    code = re.search(r"\b(\d{4} \d{4})\b", post_round()[-1].text)
+    assert code is not None
+    access = post("/auth/magic-link/verify", {"email": ada, "code": code[1]}).data["accessToken"]
+    devices = f"{V1}/users/me/devices"
+    known = check("GET", devices, api.get(devices, token=access), HTTPStatus.OK).data
+    check("DELETE", f"{devices}/{{id}}", api.delete(f"{devices}/{known[0]['id']}", token=access), HTTPStatus.OK)
+    check("GET", f"{V1}/auth/password/policy", api.get(f"{V1}/auth/password/policy"), HTTPStatus.OK)
+    post("/auth/password/change", {"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD}, token=access)
+    post_round()
+    post("/users/me/email", {"newEmail": ida}, HTTPStatus.ACCEPTED, token=access)
+    by_address = {letter.to: letter for letter in post_round()}
+    post("/auth/email/confirm", {"token": by_address[ida].token})
+    post("/auth/email/undo", {"token": by_address[ada].token})
+    post("/auth/password/forgot", {"email": ada}, HTTPStatus.ACCEPTED)
+    post("/auth/password/reset", {"token": newest("#token=").token, "newPassword": PASSWORD})
+    post_round()
+    api.login(ada)
+    post("/auth/not-me", {"token": newest("#token=").token})
+    post("/auth/password/reset", {"token": newest("#token=").token, "newPassword": PASSWORD})
+    access = api.login(ada).data["accessToken"]
+    post_round()
+    check("GET", f"{V1}/users/me/export", api.get(f"{V1}/users/me/export", token=access), HTTPStatus.OK)
+    check("DELETE", f"{V1}/users/me", api.delete(f"{V1}/users/me", token=access), HTTPStatus.ACCEPTED)
+    post("/auth/restore", {"token": newest("#token=").token})
 
 
 @pytest.mark.django_db

@@ -9,10 +9,12 @@ import pytest
 from django.core.cache import cache
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import connection
+from pytest_django.fixtures import Settings
 from redis.connection import AbstractConnection
 
 from accounts.models import User
 from authsvc import hashing
+from config.values import Rate
 from tests.cast import OTHER_PASSWORD, PASSWORD, V1, Answer, Api, enrol, post_round
 from tests.lineage import Tokens, change
 
@@ -128,11 +130,21 @@ def test_a_repeated_refresh_costs_one_read_more(api: Api, tokens: Tokens, watche
     assert cost.all == (2, 1, 0)
 
 
-def test_a_sign_in_costs_four_statements(api: Api, alice: User, warm: None, watched: Watched) -> None:
+def test_a_sign_in_on_a_known_device_costs_five_statements(api: Api, alice: User, warm: None, watched: Watched) -> None:
+    token = api.login(alice.email).data["deviceToken"]
+    with watched() as cost:
+        assert good(api.login(alice.email, deviceToken=token))
+
+    assert cost.all == (1, 4, 0)
+
+
+def test_one_on_an_unknown_device_costs_three_more_for_making_it_known_and_mailing_its_owner(
+    api: Api, alice: User, warm: None, watched: Watched
+) -> None:
     with watched() as cost:
         assert good(api.login(alice.email))
 
-    assert cost.all == (1, 3, 0)
+    assert cost.all == (1, 7, 0)
 
 
 def test_a_failed_sign_in_costs_the_same_whoever_it_names(api: Api, alice: User, warm: None, watched: Watched) -> None:
@@ -163,11 +175,64 @@ def test_a_registration_costs_ten_statements(api: Api, warm: None, watched: Watc
 
 def test_a_verification_costs_five_statements(api: Api, warm: None, watched: Watched) -> None:
     api.register("ada@example.org")
-    token = post_round()[0].token
+    token = post_round()[-1].token
     with watched() as cost:
         assert good(api.verify(token))
 
     assert cost.all == (2, 3, 0)
+
+
+FORGOT, RESET, CHANGE = (f"{V1}/auth/password/{deed}" for deed in ("forgot", "reset", "change"))
+
+
+def test_asking_for_a_new_password_costs_the_same_whoever_it_names(
+    api: Api, alice: User, warm: None, watched: Watched, settings: Settings
+) -> None:
+    settings.LIMIT_MAIL = Rate(1, 3600)
+    enrol("inactive@example.org", is_active=False)
+    enrol("unverified@example.org", verified_at=None)
+    costs = []
+    for name in ("alice", "nobody", "inactive", "unverified", "alice"):  # the last time beyond the limit
+        with watched() as cost:
+            assert api.post(FORGOT, {"email": f"{name}@example.org"}).status == HTTPStatus.ACCEPTED
+        costs.append(cost.all)
+
+    assert costs == [(4, 4, 0)] * 5
+
+
+def test_a_reset_costs_ten_statements(api: Api, alice: User, tokens: Tokens, watched: Watched) -> None:
+    post_round()
+    api.post(FORGOT, {"email": alice.email})
+    token = post_round()[0].token
+    with watched() as cost:
+        assert good(api.post(RESET, {"token": token, "newPassword": OTHER_PASSWORD}))
+
+    assert cost.all == (2, 8, 0)
+
+
+def test_a_reset_with_a_wrong_token_costs_one_read(api: Api, warm: None, watched: Watched) -> None:
+    with watched() as cost:
+        assert api.post(RESET, {"token": "A" * 43, "newPassword": OTHER_PASSWORD}).codes == ["invalid_token"]
+
+    assert cost.all == (1, 0, 0)
+
+
+def test_a_change_of_the_password_costs_ten_statements(api: Api, tokens: Tokens, watched: Watched) -> None:
+    body = {"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD}
+    with watched() as cost:
+        assert good(api.post(CHANGE, body, token=tokens["accessToken"]))
+
+    assert cost.all == (2, 8, 0)
+
+
+def test_a_wrong_current_password_costs_a_read_and_its_entry_in_the_log(
+    api: Api, tokens: Tokens, watched: Watched
+) -> None:
+    body = {"currentPassword": OTHER_PASSWORD, "newPassword": PASSWORD}
+    with watched() as cost:
+        assert api.post(CHANGE, body, token=tokens["accessToken"]).codes == ["password_incorrect"]
+
+    assert cost.all == (1, 1, 0)
 
 
 def test_a_sign_out_costs_three_statements(api: Api, tokens: Tokens, watched: Watched) -> None:

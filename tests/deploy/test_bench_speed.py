@@ -123,7 +123,7 @@ def test_requests_are_whole() -> None:
 @pytest.mark.parametrize(
     ("dialect", "login", "refresh", "registered"),
     [
-        (AUTHSVC, ["email", "password"], ["refreshToken"], ["email", "name", "password"]),
+        (AUTHSVC, ["deviceToken", "email", "password"], ["refreshToken"], ["email", "name", "password"]),
         (DJ_REST_AUTH, ["password", "username"], ["refresh"], ["email", "password1", "password2", "username"]),
         (DJOSER, ["password", "username"], ["refresh"], ["email", "password", "username"]),
     ],

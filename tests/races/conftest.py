@@ -14,8 +14,8 @@ from tests.web_processes import MANAGE, ROOT, Service, own_database
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Service]]:
-    """Start another server on the module's database."""
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
+    """Start another server on the module's database; what is given changes its environment."""
     folder = tmp_path_factory.mktemp("two-processes")
     with own_database() as database, ExitStack() as running:
         kept = {name: value for name, value in os.environ.items() if name not in Environment.model_fields}
@@ -40,8 +40,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Ser
             what="migrate"
         )
 
-        def another() -> Service:
-            service = Service(database=database, env=env, folder=folder)
+        def another(**given: str) -> Service:
+            service = Service(database=database, env={**env, **given}, folder=folder)
             running.callback(service.close)
             return service
 
@@ -49,6 +49,6 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Ser
 
 
 @pytest.fixture(scope="module")
-def service(start: Callable[[], Service]) -> Service:
+def service(start: Callable[..., Service]) -> Service:
     """The server that the tests of this module share."""
     return start()

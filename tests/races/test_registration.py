@@ -22,7 +22,7 @@ from tests.ledger import events, mails, spoken
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 ADA = "ada@example.org"
-OWN_PASSWORD = "a third Horse 9 paperclip"
+OWN_PASSWORD = "a-third-Horse-9-paperclip"
 ORIGIN = Origin(ip="192.0.2.7", user_agent="tests", request_id="", actor_id=None)
 
 
@@ -33,7 +33,7 @@ def _patient(settings: Settings) -> None:
 
 
 def passwords(count: int) -> list[str]:
-    return [f"the Horse of number {number} 7" for number in range(count)]
+    return [f"the-Horse-of-number-{number}-7" for number in range(count)]
 
 
 def register_at_once(api: Api, chosen: Sequence[str]) -> list[Answer]:
@@ -75,7 +75,7 @@ def test_twenty_registrations_with_different_passwords_leave_none_of_them(api: A
 
 
 def test_one_odd_password_among_many_equal_ones_contests_them_all(api: Api) -> None:
-    odd = "the odd Horse of them 7"
+    odd = "the-odd-Horse-of-them-7"
 
     answers = register_at_once(api, [PASSWORD] * 5 + [odd] + [PASSWORD] * 4)
 
@@ -162,7 +162,7 @@ def test_a_link_followed_while_another_registers_never_verifies_a_contested_pass
     assert verified.status == (HTTPStatus.OK if user.is_verified else HTTPStatus.BAD_REQUEST)
     assert user.is_verified == user.has_usable_password()
     assert works(api, [stranger, owner]) == ([stranger] if user.is_verified else [])
-    assert len(mails()) == 2
+    assert len([mail for mail in mails() if mail[0] != "new_device"]) == 2
     registrations = [event for event in events() if event.startswith("account.registration.")]
     assert registrations[1] in {"account.registration.contested", "account.registration.refused"}
     assert len(registrations) == 2

@@ -12,9 +12,13 @@ from audit.origin import Origin
 
 _KINDS = {
     "accounts": "accounts that were never verified",
+    "erasures": "deleted accounts whose waiting time was over",
     "sessions": "sessions",
     "oneTimeTokens": "one-time tokens",
     "nonces": "nonces of signed requests",
+    "knownDevices": "devices that were not seen for a year",
+    "idempotencyKeys": "idempotency keys",
+    "accountChanges": "notes of changes that processes have read",
 }
 
 
@@ -22,8 +26,9 @@ class Command(BaseCommand):
     """Delete the rows of what is over. Safe to repeat, and to run beside the hourly jobs that do the same."""
 
     help = (
-        "Delete accounts that nobody verified in time, and the rows of sessions, one-time tokens and nonces that were "
-        "over long ago. The same is done by the hour where a beat runs. Nothing that still works is touched."
+        "Delete accounts that nobody verified in time, erase deleted ones whose waiting time is over, and delete the "
+        "rows of devices that were not seen for a year, and of sessions, one-time tokens, nonces and idempotency keys "
+        "that were over long ago. The same is done by the hour where a beat runs. Nothing that still works is touched."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from authsvc import crypto
+from authsvc.idempotency.models import Reservation
 from authsvc.mail.models import OutgoingMail
 from authsvc.reencryption import reseal
 from authsvc.tokens.models import ServiceClientKey, Session, SigningKey
@@ -17,9 +18,9 @@ class Command(BaseCommand):
     """Seal anew whatever an older key sealed. Safe to repeat."""
 
     help = (
-        "Seal signing keys, secrets of service clients and waiting mails anew under the first of ENCRYPTION_KEYS. "
-        "Sessions move by themselves with their next refresh; how many have not yet is told, because the old key "
-        "must stay until then."
+        "Seal signing keys, secrets of service clients, waiting mails and kept answers anew under the first of "
+        "ENCRYPTION_KEYS. Sessions move by themselves with their next refresh; how many have not yet is told, because "
+        "the old key must stay until then."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -45,6 +46,8 @@ _SEALED = (
     ("serviceClientKeys", ServiceClientKey.objects.all, "sealed_secret", lambda row: clients.secret_context(row.pk)),
     ("waitingMails", OutgoingMail.objects.all, "sealed", OutgoingMail.context_seal),
     ("keptMails", OutgoingMail.objects.all, "rendered", OutgoingMail.rendered_seal),
+    ("idempotencyKeys", Reservation.objects.all, "sealed_body_key", Reservation.body_key_seal),
+    ("keptAnswers", Reservation.objects.all, "sealed_answer", Reservation.answer_seal),
 )
 
 

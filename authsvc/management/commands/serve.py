@@ -1,11 +1,13 @@
 """`manage.py serve`: one web server, configured by the environment."""
 
 import errno
+import gc
 import os
 import signal
 import socket
 from typing import Any
 
+from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
@@ -38,8 +40,13 @@ class Command(BaseCommand):
         _claim_address(settings.LISTEN_HOST, settings.PORT)
         if settings.EMBEDDED:
             self._prepare_database()
-        get_resolver().url_patterns  # noqa: B018 - imported once, here, and shared by every process
+        # Imported once, here, and shared by every process: all views, and the client of the broker.
+        get_resolver().url_patterns  # noqa: B018 - a property that imports
+        current_app.connection_for_write().get_transport_cls()
         connections.close_all()
+        # Collecting garbage writes to every object it looks at; what was made so far stays shared with the children.
+        gc.collect()
+        gc.freeze()
         server = Server(
             "config.wsgi:application",
             address=settings.LISTEN_HOST,

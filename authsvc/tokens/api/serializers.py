@@ -5,7 +5,7 @@ from typing import Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from authsvc.tokens import devices
-from authsvc.tokens.models import Session
+from authsvc.tokens.models import KnownDevice, Session
 from authsvc.tokens.services.sessions import Issued
 
 
@@ -31,6 +31,17 @@ class SessionObject(TypedDict):
     amr: list[str]
 
 
+class KnownDeviceObject(TypedDict):
+    """A device that its owner signed in with before."""
+
+    id: UUID
+    name: str
+    current: bool
+    trustedUntil: datetime | None
+    createdAt: datetime
+    lastSeenAt: datetime
+
+
 class TokensObject(TypedDict):
     """What a sign-in or a refresh gives. Lives are in seconds."""
 
@@ -39,6 +50,7 @@ class TokensObject(TypedDict):
     expiresIn: int
     refreshToken: str
     refreshExpiresIn: int
+    deviceToken: NotRequired[str]
     session: SessionObject
 
 
@@ -80,9 +92,21 @@ def session_object(session: Session, *, current: bool) -> SessionObject:
     }
 
 
+def known_device_object(device: KnownDevice, *, current: bool) -> KnownDeviceObject:
+    """Return a known device as the API shows it."""
+    return {
+        "id": device.id,
+        "name": devices.describe(user_agent=device.user_agent, device_name=device.name).name,
+        "current": current,
+        "trustedUntil": device.trusted_until,
+        "createdAt": device.created_at,
+        "lastSeenAt": device.last_seen_at,
+    }
+
+
 def tokens_object(issued: Issued) -> TokensObject:
     """Return what was issued as the API shows it."""
-    return {
+    tokens: TokensObject = {
         "tokenType": "Bearer",
         "accessToken": issued.access_token,
         "expiresIn": issued.expires_in,
@@ -90,3 +114,6 @@ def tokens_object(issued: Issued) -> TokensObject:
         "refreshExpiresIn": issued.refresh_expires_in,
         "session": session_object(issued.session, current=True),
     }
+    if issued.device_token is not None:
+        tokens["deviceToken"] = issued.device_token
+    return tokens

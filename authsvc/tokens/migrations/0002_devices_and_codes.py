@@ -34,6 +34,12 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'known devices',
             },
         ),
+        # Locks the table of users, as requests do before they write to the others.
+        migrations.AddField(
+            model_name='knowndevice',
+            name='user',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user'),
+        ),
         migrations.AddField(
             model_name='onetimetoken',
             name='code_digest',
@@ -68,11 +74,6 @@ class Migration(migrations.Migration):
             model_name='session',
             name='end_reason',
             field=models.CharField(blank=True, choices=authsvc.tokens.models.sessions.end_reasons, max_length=12, verbose_name='reason'),
-        ),
-        migrations.AddField(
-            model_name='knowndevice',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user'),
         ),
         migrations.AddIndex(
             model_name='knowndevice',

@@ -65,6 +65,10 @@ class SessionQuerySet(models.QuerySet["Session"]):
         """Let the session's last full proof be of this moment; tell whether it was still live."""
         return bool(self.live().filter(pk=session.pk, stamp=session.stamp).update(authenticated_at=Now()))
 
+    def restamp(self, session: "Session", stamp: UUID) -> bool:
+        """Let a session go on under its user's new stamp, from one the user had until now; tell whether it was live."""
+        return bool(self.live().filter(pk=session.pk, stamp=session.stamp).update(stamp=stamp))
+
     def note_activity(self, session_ids: Iterable[UUID], *, older_than: timedelta) -> int:
         """Set the last activity of sessions to now where it is older than that; return of how many.
 

@@ -3,18 +3,19 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from authsvc.tokens.models import OneTimeToken, Session, UsedNonce
+from authsvc.tokens.models import AccountChange, KnownDevice, OneTimeToken, Session, UsedNonce
 
 BATCH = 1000
 ONE_TIME_TOKEN_KEPT = timedelta(days=30)
+ACCOUNT_CHANGE_KEPT = timedelta(hours=1)
 
-_Rows: TypeAlias = "QuerySet[Session] | QuerySet[OneTimeToken] | QuerySet[UsedNonce]"
+_Rows: TypeAlias = "QuerySet[Any]"  # of one of five models
 
 
 def purge() -> int:
@@ -36,8 +37,12 @@ def _due() -> Mapping[str, _Rows]:
     now = timezone.now()
     return {
         "sessions": Session.objects.filter(created_at__lt=now - 2 * settings.SESSION_MAX),
-        "oneTimeTokens": OneTimeToken.objects.filter(created_at__lt=now - ONE_TIME_TOKEN_KEPT),
+        "oneTimeTokens": OneTimeToken.objects.filter(
+            created_at__lt=now - max(ONE_TIME_TOKEN_KEPT, settings.DELETION_GRACE)
+        ),
         "nonces": UsedNonce.objects.filter(expires_at__lt=now),
+        "knownDevices": KnownDevice.objects.filter(last_seen_at__lt=now - KnownDevice.UNSEEN_LIFE),
+        "accountChanges": AccountChange.objects.filter(at__lt=now - ACCOUNT_CHANGE_KEPT),
     }
 
 

@@ -1,18 +1,22 @@
 """Single-use secrets that are mailed: kept as a digest, bound to user, address and stamp."""
 
 import hmac
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models.functions import Now
+from django.db.models import F, Sum
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
+from audit.insertion import insert
 from authsvc import crypto
 from authsvc.mail.models import OutgoingMail
 from authsvc.tokens.models import OneTimeToken, Purpose
 
 if TYPE_CHECKING:
     from accounts.models import User
+
+WRONG_CODES_MAX = 5
 
 
 def register(
@@ -42,7 +46,7 @@ def register(
     if code is not None:
         row.code_key_id = crypto.current_key_id()
         row.code_digest = _code_digest(row, code)
-    row.save(force_insert=True)
+    insert(row)
     return row
 
 
@@ -65,10 +69,51 @@ def consume(token: OneTimeToken) -> bool:
     return bool(OneTimeToken.objects.filter(pk=token.pk, consumed_at__isnull=True).update(consumed_at=Now()))
 
 
-def void(user: "User", *purposes: Purpose) -> int:
-    """Use up every token of these purposes that a user still has; return how many."""
+def void(user: "User", *purposes: Purpose, made_since: datetime | None = None, but_to: str | None = None) -> int:
+    """Use up every token of these purposes that a user still has; return how many.
+
+    `made_since` leaves those that are older than that, `but_to` those that went to an address.
+    """
     rows = OneTimeToken.objects.filter(user=user, purpose__in=purposes, consumed_at__isnull=True)
+    if made_since is not None:
+        rows = rows.filter(created_at__gte=made_since)
+    if but_to is not None:
+        rows = rows.exclude(address=but_to)
     return rows.update(consumed_at=Now())
+
+
+def open_with_code(user: "User", purpose: Purpose) -> OneTimeToken | None:
+    """Return the row of the newest unused mail that a user can answer by its code, as `find` does by its token."""
+    row = (
+        OneTimeToken.objects.select_related("mail")
+        .filter(user=user, purpose=purpose, consumed_at__isnull=True, code_digest__isnull=False)
+        .order_by("-created_at", "-pk")
+        .first()
+    )
+    return row if row is not None and row.is_alive(timezone.now()) and row.stamp in {None, user.stamp} else None
+
+
+def guess(row: OneTimeToken | None, code: str) -> bool:
+    """Tell whether a code is the one of a row, in the caller's transaction; `WRONG_CODES_MAX` wrong ones end the token.
+
+    It counts before it is looked at, so that no number of guesses at once sees more than those
+    compared, and a right one is given back. Without a row the same statements are run and find
+    nothing. Raises `authsvc.crypto.KeyUnavailable`; then the caller's transaction must not count it.
+    """
+    candidate = row or OneTimeToken()
+    unused = OneTimeToken.objects.filter(pk=candidate.pk, consumed_at__isnull=True)
+    counted = unused.filter(wrong_codes__lt=WRONG_CODES_MAX).update(wrong_codes=F("wrong_codes") + 1)
+    if counted and code_fits(candidate, code):
+        unused.update(wrong_codes=F("wrong_codes") - 1)
+        return True
+    unused.filter(wrong_codes__gte=WRONG_CODES_MAX).update(consumed_at=Now())
+    return False
+
+
+def wrong_codes(user: "User", purpose: Purpose, *, since: datetime) -> int:
+    """Return how many wrong codes were given for the mails that a user was sent since then."""
+    rows = OneTimeToken.objects.filter(user=user, purpose=purpose, created_at__gte=since)
+    return rows.aggregate(wrong=Coalesce(Sum("wrong_codes"), 0))["wrong"] or 0
 
 
 def code_fits(row: OneTimeToken, code: str) -> bool:

@@ -19,14 +19,16 @@ from django.utils.translation import gettext_lazy as _
 
 from audit import services as audit
 from audit.events import EventType, Outcome
+from audit.insertion import insert
 from audit.origin import Origin
 from authsvc import crypto
 from authsvc.errors import DomainError, ErrorCode, Kind
-from authsvc.tokens import devices, emails, selectors
+from authsvc.tokens import devices, emails, freshness, selectors
 from authsvc.tokens.models import EndReason, Session
-from authsvc.tokens.services import access, refresh_tokens
+from authsvc.tokens.services import access, known_devices, refresh_tokens
 from authsvc.tokens.services.access import InvalidToken
 from authsvc.tokens.services.keys import ring
+from authsvc.tokens.services.known_devices import Presented
 from authsvc.tokens.services.refresh_tokens import Foreign, RefreshToken
 
 if TYPE_CHECKING:
@@ -52,17 +54,19 @@ class Issued:
     expires_in: int
     refresh_token: str = field(repr=False)
     refresh_expires_in: int
+    device_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A new session and its first refresh token, which exists nowhere else."""
+    """A new session and its first refresh token, and the token of a device that is new: these exist nowhere else."""
 
     session: Session
     refresh_token: str = field(repr=False)
+    device_token: str | None = field(repr=False)
 
 
-def start(*, user: "User", amr: Sequence[str], device_name: str, origin: Origin) -> Started:
+def start(*, user: "User", amr: Sequence[str], device: Presented, origin: Origin) -> Started:
     """Insert a session in the caller's transaction, which holds the user's row. Call `issue` once that is committed.
 
     Where `SESSIONS_PER_USER` is set, the oldest sessions beyond it end: the lock lets one sign-in
@@ -70,12 +74,14 @@ def start(*, user: "User", amr: Sequence[str], device_name: str, origin: Origin)
     """
     if settings.SESSIONS_PER_USER is not None:
         _make_room(user, cap=settings.SESSIONS_PER_USER, origin=origin)
+    admitted = known_devices.admit(user=user, presented=device, origin=origin)
     now = timezone.now()
     key_id = crypto.current_key_id()
     session = Session(
         user=user,
         stamp=user.stamp,
-        device_name=device_name,
+        device_name=device.name,
+        known_device_id=admitted.device_id,
         user_agent=origin.user_agent,
         ip=origin.ip,
         amr=list(amr),
@@ -88,8 +94,8 @@ def start(*, user: "User", amr: Sequence[str], device_name: str, origin: Origin)
     )
     token = refresh_tokens.first(session.id).encode(key_id)
     session.refresh_hash = crypto.sha256(token)
-    session.save(force_insert=True)
-    return Started(session, token)
+    insert(session)
+    return Started(session, token, admitted.new_token)
 
 
 def check_signing() -> None:
@@ -99,7 +105,7 @@ def check_signing() -> None:
 
 def issue(started: Started, *, role: str) -> Issued:
     """Mint the access token that goes with a refresh token just made."""
-    return _issued(started.session, started.refresh_token, role=role)
+    return replace(_issued(started.session, started.refresh_token, role=role), device_token=started.device_token)
 
 
 def refresh(*, token: str, origin: Origin) -> Issued:
@@ -118,7 +124,7 @@ def refresh(*, token: str, origin: Origin) -> Issued:
         session, presented=crypto.sha256(token), successor=crypto.sha256(successor), key_id=key_id
     )
     if not won:
-        return _answer_again(presented, origin=origin)
+        return _answer_again(token, presented, origin=origin)
     session.refreshed_at = session.last_activity_at = now
     return _issued(session, successor, role=session.user.role)
 
@@ -165,6 +171,7 @@ def end_others(*, session: Session, reason: EndReason, origin: Origin) -> int:
     user = session.user
     with transaction.atomic():
         ended = Session.objects.filter(user=user).exclude(pk=session.pk).end(reason)
+        freshness.changed(user.pk)
         audit.record(
             EventType.SESSION_OTHERS_ENDED,
             origin=origin,
@@ -179,6 +186,7 @@ def end_all(*, user: "User", reason: EndReason, origin: Origin) -> int:
     """End every session of a user in the caller's transaction or one of its own; return how many."""
     with transaction.atomic():
         ended = Session.objects.filter(user=user).end(reason)
+        freshness.changed(user.pk)
         audit.record(
             EventType.SESSION_ALL_ENDED,
             origin=origin,
@@ -229,13 +237,18 @@ def _refuse_unless_live(session: Session, now: datetime, *, origin: Origin) -> N
     raise InvalidToken
 
 
-def _answer_again(presented: RefreshToken, *, origin: Origin) -> Issued:
-    """Decide about a token that is not the current one: read only, unless the session must end."""
+def _answer_again(token: str, presented: RefreshToken, *, origin: Origin) -> Issued:
+    """Decide about a token that did not rotate: read only, unless the session must end.
+
+    It may be the current one still: a change of the password gives the calling session a new stamp.
+    """
     session, now = _find(presented)
     _refuse_unless_live(session, now, origin=origin)
     key_id = bytes(session.refresh_key_id)
     if key_id not in crypto.known_key_ids():
         raise crypto.KeyUnavailable  # a node that lags behind in a roll-out of keys ends nothing
+    if crypto.equal(crypto.sha256(token), bytes(session.refresh_hash)):
+        return refresh(token=token, origin=origin)
     behind = session.refresh_generation - presented.generation
     if behind == 1 and now - session.refreshed_at <= GRACE:
         successor = presented.successor(bytes(session.refresh_salt), key_id).encode(key_id)
@@ -264,6 +277,7 @@ def _end_reused(session: Session, *, generation: int, at: datetime, origin: Orig
 
 
 def _record_end(event: EventType, session: Session, reason: EndReason, *, origin: Origin, **details: int) -> None:
+    freshness.changed(session.user_id)
     if reason in {EndReason.LOGOUT, EndReason.CAP}:  # whoever holds a token of the session acts as its owner
         origin = replace(origin, actor_id=session.user.audit_key)
     audit.record(

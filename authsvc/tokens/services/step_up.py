@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from authsvc.errors import DomainError, ErrorCode, Kind
+from authsvc.tokens import freshness
 from authsvc.tokens.models import Session
 from authsvc.tokens.services.access import InvalidToken
 
@@ -30,6 +31,7 @@ def note_proof(session: Session) -> datetime:
     with transaction.atomic():
         if not Session.objects.note_proof(session):
             raise InvalidToken
+        freshness.changed(session.user_id)
         proved_at = Session.objects.values_list("authenticated_at", flat=True).get(pk=session.pk)
     return proved_at + settings.STEP_UP
 
@@ -37,7 +39,9 @@ def note_proof(session: Session) -> datetime:
 def require(session: Session) -> None:
     """Do nothing where the last full proof still counts, by the row and the clock of the database.
 
-    Raises `ReauthenticationRequired`.
+    Raises `ReauthenticationRequired`, and `InvalidToken` where the session ended since the caller was let in.
     """
-    if not Session.objects.proved_since(settings.STEP_UP).filter(pk=session.pk).exists():
-        raise ReauthenticationRequired
+    if Session.objects.proved_since(settings.STEP_UP).filter(pk=session.pk).exists():
+        return
+    is_over = not Session.objects.live().filter(pk=session.pk).exists()
+    raise InvalidToken if is_over else ReauthenticationRequired

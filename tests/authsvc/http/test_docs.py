@@ -88,6 +88,6 @@ def test_no_file_of_our_pages_names_another_server() -> None:
         if url != "http://www.w3.org/2000/svg"  # the name of a format; nothing is loaded from it
     }
 
-    assert {"verify.js", "swagger-init.js", "redoc-init.js", "pages.css", "logo.svg"} <= files.keys()
+    assert {"links.js", "swagger-init.js", "redoc-init.js", "pages.css", "logo.svg"} <= files.keys()
     assert named == set()
     assert "validatorUrl: null" in files["swagger-init.js"]

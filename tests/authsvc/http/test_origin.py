@@ -177,7 +177,7 @@ def test_session_and_audit_event_hold_what_was_resolved(alice: User, settings: S
 
     answer = api.post(
         "/api/v1/auth/login",
-        {"email": alice.email, "password": "correct Horse 7 battery"},
+        {"email": alice.email, "password": "correct-Horse-7-battery"},
         X_Forwarded_For="6.6.6.6, ::ffff:203.0.113.9",
         X_Request_ID="a-request-of-mine",
     )

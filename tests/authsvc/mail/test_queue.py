@@ -45,7 +45,8 @@ def frozen_broker() -> Iterator[Celery]:
 def _announcing_to(url: str) -> Iterator[Celery]:
     other = Celery("other", broker=url, set_as_current=False)
     other.set_default()
-    own, queue._announcements = queue._announcements, Announcements(capacity=3)
+    own, queue._announcements = queue._announcements, Announcements(capacity=3, pause_seconds=0)
+    time.sleep(2 * own._pause_seconds)  # what earlier tests announced goes to their broker
     yield other
     queue._announcements = own
     app.set_default()

@@ -76,6 +76,7 @@ def test_the_answer_around_it_says_how_long_both_tokens_live(api: Api, alice: Us
         "expiresIn",
         "refreshToken",
         "refreshExpiresIn",
+        "deviceToken",
         "session",
     }
     assert (tokens["tokenType"], tokens["refreshExpiresIn"]) == ("Bearer", 7 * 24 * 3600)

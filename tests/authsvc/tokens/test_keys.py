@@ -21,6 +21,7 @@ from authsvc.tokens.models import SigningKey
 from authsvc.tokens.services import key_material, keys, refresh_tokens, sessions
 from authsvc.tokens.services.key_material import Key
 from authsvc.tokens.services.keys import KeyRing, ring
+from authsvc.tokens.services.known_devices import Presented
 from tests.cast import V1, Api
 from tests.crowd import at_once
 from tests.key_rotation import JWKS, pass_time
@@ -267,7 +268,7 @@ def test_the_public_keys_are_there_before_the_first_sign_in_and_stay(api: Api, a
 
 @pytest.mark.django_db
 def test_no_representation_shows_a_secret(alice: User) -> None:
-    started = sessions.start(user=alice, amr=["pwd"], device_name="", origin=Origin.system("tests"))
+    started = sessions.start(user=alice, amr=["pwd"], device=Presented(), origin=Origin.system("tests"))
     issued = sessions.issue(started, role="user")
     parsed = refresh_tokens.parse(issued.refresh_token)
     key = ring.signing()

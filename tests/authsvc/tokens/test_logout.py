@@ -204,7 +204,7 @@ def test_a_session_id_that_the_client_brings_is_not_taken(api: Api, alice: User,
 
     answer = api.post(
         f"{V1}/auth/login",
-        {"email": alice.email, "password": "correct Horse 7 battery"},
+        {"email": alice.email, "password": "correct-Horse-7-battery"},
         token=laptop["accessToken"],
         cookie=f"sid={wish}; sessionid={wish}; refreshToken={laptop['refreshToken']}",
     )

@@ -15,6 +15,7 @@ from accounts.services import lifecycle, signin, staff
 from audit.origin import Origin
 from authsvc.tokens.models import EndReason, Session
 from authsvc.tokens.services import sessions
+from authsvc.tokens.services.known_devices import Presented
 from tests.cast import V1, Api
 from tests.crowd import at_once
 from tests.lineage import Tokens, refused
@@ -155,7 +156,7 @@ def test_no_reader_gets_through_after_a_hundred_times_switching_off(alice: User)
         try:
             for _ in range(100):
                 user = User.objects.get(pk=alice.pk)
-                grant = partial(signin.grant, user, amr=["pwd"], device_name="", origin=OPERATOR)
+                grant = partial(signin.grant, user, amr=["pwd"], device=Presented(), origin=OPERATOR)
                 current[0] = grant(password_hash=user.password).access_token
                 assert Api().me(current[0]).status == HTTPStatus.OK
                 lifecycle.deactivate(user_id=alice.pk, origin=OPERATOR)

@@ -14,6 +14,8 @@ from accounts.services import signin
 from audit.models import Event
 from audit.origin import Origin
 from authsvc.tokens.models import Session
+from authsvc.tokens.services import sessions
+from authsvc.tokens.services.known_devices import Presented
 from tests.cast import OTHER_PASSWORD, Api
 from tests.crowd import at_once
 from tests.lineage import Tokens, change, refused, row, session_events
@@ -114,7 +116,7 @@ def test_a_sign_in_that_fails_at_its_end_ends_nothing(api: Api, alice: User, mon
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr(Session, "save", broken)
+        patched.setattr(sessions, "insert", broken)
         assert api.login(alice.email).status == HTTPStatus.INTERNAL_SERVER_ERROR
 
     assert alive(api, *signed_in) == [True] * 3
@@ -127,7 +129,7 @@ def test_twenty_sign_ins_at_once_leave_three(api: Api, alice: User) -> None:
     def grant() -> str:
         user = User.objects.get(pk=alice.pk)
         origin = Origin(ip="192.0.2.10", user_agent="tests", request_id=str(uuid4()), actor_id=None)
-        issued = signin.grant(user, amr=["pwd"], device_name="", origin=origin, password_hash=user.password)
+        issued = signin.grant(user, amr=["pwd"], device=Presented(), origin=origin, password_hash=user.password)
         return issued.access_token
 
     granted = at_once([grant] * 20)
