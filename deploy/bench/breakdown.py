@@ -58,6 +58,7 @@ def _steps() -> list[tuple[str, Callable[[], object]]]:
     from audit.origin import Origin  # noqa: PLC0415
     from authsvc import hashing  # noqa: PLC0415
     from authsvc.tokens import selectors  # noqa: PLC0415
+    from authsvc.tokens.freshness import memory  # noqa: PLC0415
     from authsvc.tokens.models import Session  # noqa: PLC0415
     from authsvc.tokens.services import access, sessions  # noqa: PLC0415
     from authsvc.tokens.services.known_devices import Presented  # noqa: PLC0415
@@ -82,19 +83,34 @@ def _steps() -> list[tuple[str, Callable[[], object]]]:
         live = Session.objects.live().select_related("user")
         return live.filter(pk=session.id, user_id=user.id, user__is_active=True).first()
 
-    def read() -> object:
+    def found() -> object:
         return selectors.signed_in_session(session_id=session.id, user_id=user.id)
 
+    def read() -> object:
+        memory.forget()
+        return found()
+
+    def read_for(request: Callable[[], object]) -> Callable[[], object]:
+        def work() -> None:
+            memory.forget()
+            request()
+
+        return work
+
+    me = _request(_ME, token)
+    memory.trust(until=float("inf"))  # the watch of a server that is up; the last steps take it away
     connection.ensure_connection()
     return [
         ("the same middleware and log line around a view that does nothing (`/healthz`)", _request("/healthz", token)),
         ("verify a token for the first time (ES256)", verified_afresh),
         ("verify it again", lambda: access.verify(token)),
-        ("read session and user by the ORM, for comparison", by_orm),
-        ("read session and user by the compiled, prepared statement", read),
+        ("find session and user, remembered", found),
+        ("**`GET /users/me`, whole**, remembered", me),
         ("sign an access token (ES256)", lambda: access.mint(session, role="user")),
         ("a whole refresh, without HTTP", refreshed),
-        ("**`GET /users/me`, whole**, the pool's connection included", _request(_ME, token)),
+        ("read session and user by the ORM, for comparison", by_orm),
+        ("read session and user by the compiled, prepared statement", read),
+        ("`GET /users/me`, whole, where it must be read; the pool's connection included", read_for(me)),
     ]
 
 
