@@ -36,6 +36,8 @@ ASK_EVERY_SECONDS = 0.5
 # Longer than anything is remembered: so the first answer after a pause tells of every change since that was read.
 _ASK_ABOUT = timedelta(seconds=60)
 _REMEMBERED_SECONDS = 30.0
+# More than that is somebody who changes the whole table: then it is cheaper to read for every request.
+_CHANGES_MAX = 20_000
 _CAPACITY = 2048
 _SLOTS = 1 << 14
 
@@ -134,9 +136,15 @@ class Watch:
         Thread(target=self._run, name="account-changes", daemon=True).start()
 
     def ask(self) -> None:
-        """Ask once. Whatever the database raises is passed on."""
+        """Ask once. Whatever the database raises is passed on.
+
+        Where more changed than can be looked through, nothing is trusted until that minute is over.
+        """
         started = _clock()
-        changes = frozenset(AccountChange.objects.of_the_last(_ASK_ABOUT))
+        changes = frozenset(AccountChange.objects.of_the_last(_ASK_ABOUT, most=_CHANGES_MAX))
+        if len(changes) == _CHANGES_MAX:
+            memory.forget()
+            return
         for user_id in {user_id for _id, user_id, _at in changes - self._seen}:
             _void(user_id)
         self._seen = changes

@@ -12,9 +12,9 @@ from django.db.models.functions import Now
 class AccountChangeQuerySet(models.QuerySet["AccountChange"]):
     """The one question that is asked."""
 
-    def of_the_last(self, period: timedelta) -> Iterator[tuple[int, UUID, datetime]]:
-        """Return id, user and time of every change of that period, by the database's clock."""
-        return self.filter(at__gt=Now() - period).values_list("id", "user_id", "at").iterator()
+    def of_the_last(self, period: timedelta, *, most: int) -> Iterator[tuple[int, UUID, datetime]]:
+        """Return id, user and time of the changes of that period, by the database's clock; no more than `most`."""
+        return self.filter(at__gt=Now() - period).values_list("id", "user_id", "at")[:most].iterator()
 
 
 class AccountChange(models.Model):

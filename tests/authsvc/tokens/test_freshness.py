@@ -337,3 +337,19 @@ def test_what_took_long_to_read_is_remembered_no_longer_for_it(
     memory.keep(read, before, db_now=timezone.now())
 
     assert memory.recall(session_id=session_id, user_id=alice.pk) is None
+
+
+def test_while_too_much_changes_every_request_asks_the_database(
+    api: Api, hers: Tokens, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freshness, "_CHANGES_MAX", 3)
+    for name in ("Alicia", "Alisa", "Ally"):
+        elsewhere("UPDATE accounts_user SET name = %s", name)
+    watch.ask()
+    assert [statements(lambda: api.me(hers["accessToken"])) for _ in range(2)] == [1, 1]
+
+    AccountChange.objects.update(at=timezone.now() - timedelta(seconds=61))
+    watch.ask()
+    api.me(hers["accessToken"])
+
+    assert statements(lambda: api.me(hers["accessToken"])) == 0
