@@ -37,7 +37,7 @@ OTHER_SCRIPTS = (
 )
 # What stands in every list of "long" passwords, without its spaces.
 PHRASES = _listed("""
-correcthorsebatterystaple correcthorsebattery thequickbrownfox thequickbrownfoxjumps
+correcthorsebatterystaple thequickbrownfox thequickbrownfoxjumps
 thequickbrownfoxjumpsoverthelazydog
 jumpsoverthelazydog loremipsum loremipsumdolor loremipsumdolorsitamet
 tobeornottobe tobeornottobethatisthequestion maytheforcebewithyou
