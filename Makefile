@@ -7,7 +7,7 @@ PY := .venv/bin/python
 # Checks need Django's settings but no server: those of a test run, with SQLite in memory.
 OFFLINE := env -u TEST_DATABASE_URL -u TEST_REDIS_URL TEST_PROFILE=postgresql \
 	DJANGO_SETTINGS_MODULE=config.settings_test $(PY)
-PYTEST := $(PY) -m coverage run -m pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
+PYTEST := pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
 # $(call locked,base|dev|e2e): the packages of one lock file in .venv. The stamp names the lock file's content, so it is
 # done again when that changes, and only then. Python is asked for directly: no script with a path in it is run.
@@ -63,10 +63,10 @@ fmt: install-dev ## format the code and repair what lint can repair
 run: install ## the service on http://127.0.0.1:$PORT (8000): nothing else needed, state under var/
 	@$(IN) exec env APP_ENV=embedded $(PY) manage.py serve
 
-test: install-dev ## the whole test suite on PostgreSQL and Redis, then on SQLite what runs on both; 90 % coverage
+test: install-dev ## the whole suite on PostgreSQL and Redis, at 90 % coverage; then on SQLite what runs on both
 	$(IN) $(PY) -m coverage erase
-	$(IN) $(PYTEST)
-	$(IN) TEST_PROFILE=embedded $(PYTEST) -m both_databases
+	$(IN) $(PY) -m coverage run -m $(PYTEST)
+	$(IN) TEST_PROFILE=embedded $(PY) -m $(PYTEST) -m both_databases
 	$(IN) $(PY) -m coverage combine --quiet && $(PY) -m coverage xml --quiet --fail-under=0 && $(PY) -m coverage report
 
 check: install-dev ## format, lint, types, contracts, migrations, catalogues, schema, deployment settings

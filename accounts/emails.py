@@ -96,13 +96,17 @@ def email_change_notice(*, user: User, new_email: str, token: str) -> OutgoingMa
     )
 
 
-def reset_password(*, user: User, token: str, lane: str = "") -> OutgoingMail:
-    """Mail the link that sets a new password."""
+def reset_password(*, user: User, token: str, lane: str = "", voided: bool = False) -> OutgoingMail:
+    """Mail the link that sets a new password, which somebody asked for or, with `voided`, is needed from now on."""
     return enqueue(
         template="accounts/email/reset_password",
         to=user.email,
         language=user.locale,
-        context={"name": user.name, "link": f"{_site()}/reset-password#token={token}"},
+        context={
+            "name": user.name,
+            "link": f"{_site()}/reset-password#token={token}",
+            "voided": "yes" if voided else "",
+        },
         lane=lane,
     )
 

@@ -63,7 +63,7 @@ def disown(*, token: str, origin: Origin) -> None:
 def _mail_reset(user: User) -> None:
     """Mail the link to a new password. No limit withholds it, and it counts towards none: it is the owner's way in."""
     token = crypto.new_token()
-    outgoing = emails.reset_password(user=user, token=token, lane=_LANE)
+    outgoing = emails.reset_password(user=user, token=token, lane=_LANE, voided=True)
     one_time.register(
         token=token, purpose=Purpose.RESET_PASSWORD, user=user, mail=outgoing, lifetime=passwords.RESET_LIFE
     )

@@ -10,9 +10,11 @@ def main() -> int:
     """Write each file that is not what is made, or only name it; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m deploy.blocklist", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a file is not what is made")
-    only_check = parser.parse_args().check
+    parser.add_argument("--generated", type=int, default=build.GENERATED, help="strong passwords of each kind to try")
+    options = parser.parse_args()
+    only_check = options.check
     stale = 0
-    for path, content in build.files():
+    for path, content in build.files(options.generated):
         if path.exists() and path.read_text(encoding="utf-8") == content:
             continue
         stale += 1

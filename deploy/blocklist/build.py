@@ -59,18 +59,21 @@ KINDS: dict[str, Maker] = {
 }
 
 
-def files() -> Iterator[tuple[Path, str]]:
-    """Yield each file with what it has to hold. The figures are measured with the data files as they are."""
+def files(generated: int = GENERATED) -> Iterator[tuple[Path, str]]:
+    """Yield each file with what it has to hold. The figures are measured with the data files as they are.
+
+    Fewer generated passwords of a kind give the same files, as none of them is refused.
+    """
     yield DATA / "core_words.txt", _lines(core_words())
     yield DATA / "common_words.txt", _lines(common_words())
-    yield DOCUMENT, document()
+    yield DOCUMENT, document(generated)
 
 
-def document() -> str:
+def document(generated: int = GENERATED) -> str:
     """Return the page about passwords, with what is measured today."""
     head, _begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(_BEGIN)
     tail = rest.partition(_END)[2]
-    return f"{head}{_BEGIN}\n\n{figures()}\n{_END}{tail}"
+    return f"{head}{_BEGIN}\n\n{figures(generated)}\n{_END}{tail}"
 
 
 def core_words() -> list[str]:
@@ -92,10 +95,10 @@ def django_list() -> list[str]:
         return listed.read().split()
 
 
-def figures() -> str:
+def figures(generated: int = GENERATED) -> str:
     """Return the tables of what is refused: of strong ones, none; of weak ones, how many and which not."""
     lines = ["| strong passwords, 10,000 of each kind | refused |", "| --- | --- |"]
-    lines += [f"| {kind} | {refused(made)} |" for kind, made in strong().items()]
+    lines += [f"| {kind} | {refused(made)} |" for kind, made in strong(generated).items()]
     lines += ["", "| weak passwords | of | refused | such as these are not |", "| --- | --- | --- | --- |"]
     for kind, made in weak().items():
         taken = [password for password in made if not guesses.is_easy(password)]
@@ -109,11 +112,11 @@ def refused(passwords: list[str]) -> int:
     return sum(guesses.is_easy(password) for password in passwords)
 
 
-def strong() -> dict[str, list[str]]:
+def strong(generated: int = GENERATED) -> dict[str, list[str]]:
     """Return generated passwords by kind, always the same ones. The words are those of the blocklist itself."""
     chance = random.Random(_SEED)  # noqa: S311 - it has to repeat itself
     listed = [word for word in (*core_words(), *common_words()) if word.isascii() and word.isalpha()]
-    return {kind: [make(chance, listed) for _ in range(GENERATED)] for kind, make in KINDS.items()}
+    return {kind: [make(chance, listed) for _ in range(generated)] for kind, make in KINDS.items()}
 
 
 def weak() -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ from tests.cast import OTHER_PASSWORD, V1, Api, post_round
 from tests.ledger import mails, stored
 from tests.page_rules import faults
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 API = Api(REMOTE_ADDR="192.0.2.10", HTTP_USER_AGENT="tests")
 NEW_EMAIL = "alice.new@example.org"
@@ -112,33 +112,38 @@ def every_answer(client: Client, link: Link, token: str) -> list[Any]:
 
 @pytest.mark.parametrize("link", LINKS, ids=lambda link: link.path)
 class TestEveryPage:
-    @pytest.mark.parametrize("method", ["get", "head", "options"])
-    @pytest.mark.parametrize("query", ["", "?token={token}", "?token={token}&action=confirm&password=x"])
+    @pytest.mark.both_databases
     def test_opening_the_link_changes_nothing(
-        self, client: Client, link: Link, token: str, method: str, query: str
+        self, subtests: pytest.Subtests, client: Client, link: Link, token: str
     ) -> None:
-        before = stored()
+        for method in ["get", "head", "options"]:
+            for query in ["", "?token={token}", "?token={token}&action=confirm&password=x"]:
+                with subtests.test(method=method, query=query):
+                    before = stored()
 
-        answer = getattr(client, method)(link.path + query.format(token=token))
+                    answer = getattr(client, method)(link.path + query.format(token=token))
 
-        opens = method != "options"
-        assert answer.status_code == (HTTPStatus.OK if opens else HTTPStatus.METHOD_NOT_ALLOWED)
-        assert token not in answer.content.decode()
-        assert stored() == before
+                    opens = method != "options"
+                    assert answer.status_code == (HTTPStatus.OK if opens else HTTPStatus.METHOD_NOT_ALLOWED)
+                    assert token not in answer.content.decode()
+                    assert stored() == before
 
-    @pytest.mark.parametrize("action", [{}, {"action": ""}, {"action": "CONFIRM"}, {"action": "drop-table"}])
+    @pytest.mark.both_databases
     def test_the_first_post_shows_what_the_link_is_about_and_changes_nothing(
-        self, client: Client, link: Link, token: str, action: dict[str, str]
+        self, subtests: pytest.Subtests, client: Client, link: Link, token: str
     ) -> None:
-        before = stored()
+        for action in [{}, {"action": ""}, {"action": "CONFIRM"}, {"action": "drop-table"}]:
+            with subtests.test(action=action):
+                before = stored()
 
-        answer = client.post(link.path, {"token": token, **action})
+                answer = client.post(link.path, {"token": token, **action})
 
-        assert answer.status_code == HTTPStatus.OK
-        assert link.shows in text(answer)
-        assert f">{link.button}</button>" in text(answer)
-        assert stored() == before
+                assert answer.status_code == HTTPStatus.OK
+                assert link.shows in text(answer)
+                assert f">{link.button}</button>" in text(answer)
+                assert stored() == before
 
+    @pytest.mark.both_databases
     def test_the_button_acts(self, client: Client, link: Link, token: str) -> None:
         before = stored()
 
@@ -164,20 +169,28 @@ class TestEveryPage:
 
         assert hidden_tokens(text(answer)) == [token]
 
+    @pytest.mark.both_databases
     @pytest.mark.usefixtures("token")
-    @pytest.mark.parametrize("wrong", ["", "no-such-token", "x" * 5000, "\x00", "http://127.0.0.1:8000/x#token="])
-    def test_a_wrong_link_gets_a_page_that_says_what_to_do(self, client: Client, link: Link, wrong: str) -> None:
-        before = stored()
+    def test_a_wrong_link_gets_a_page_that_says_what_to_do(
+        self, subtests: pytest.Subtests, client: Client, link: Link
+    ) -> None:
+        for wrong in ["", "no-such-token", "x" * 5000, "\x00", "http://127.0.0.1:8000/x#token="]:
+            with subtests.test(wrong=wrong):
+                before = stored()
 
-        answer = client.post(link.path, {"token": wrong, **link.form})
+                answer = client.post(link.path, {"token": wrong, **link.form})
 
-        assert answer.status_code == HTTPStatus.BAD_REQUEST
-        assert DEAD in text(answer)
-        assert 'role="alert"' in text(answer)
-        assert "Link from the mail" in text(answer)
-        assert len(re.findall(r"<p>[^<]{40,}</p>", text(answer).partition("</ul>")[2].partition("by-hand")[0])) == 1
-        assert stored() == before
+                assert answer.status_code == HTTPStatus.BAD_REQUEST
+                assert DEAD in text(answer)
+                assert 'role="alert"' in text(answer)
+                assert "Link from the mail" in text(answer)
+                assert (
+                    len(re.findall(r"<p>[^<]{40,}</p>", text(answer).partition("</ul>")[2].partition("by-hand")[0]))
+                    == 1
+                )
+                assert stored() == before
 
+    @pytest.mark.both_databases
     def test_a_link_of_another_page_is_a_wrong_one(self, client: Client, link: Link, token: str) -> None:
         before = stored()
 
@@ -186,6 +199,7 @@ class TestEveryPage:
         assert {answer.status_code for answer in answers} == {HTTPStatus.BAD_REQUEST}
         assert stored() == before
 
+    @pytest.mark.both_databases
     def test_a_link_whose_time_is_over_does_nothing(self, client: Client, link: Link, token: str) -> None:
         for row in OneTimeToken.objects.select_related("mail"):
             assert row.mail.sent_at is not None
@@ -288,18 +302,20 @@ class TestForgery:
         assert answer.headers["Content-Type"].startswith("text/html")
         assert stored() == before
 
-    @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
     def test_a_foreign_origin_is_refused_even_with_the_form_token(
-        self, browser: Client, link: Link, token: str, origin: str
+        self, subtests: pytest.Subtests, browser: Client, link: Link, token: str
     ) -> None:
-        fields = {"token": token, "csrfmiddlewaretoken": self.form_token(browser.get(link.path)), **link.form}
-        before = stored()
+        for origin in ["https://evil.example", "null"]:
+            with subtests.test(origin=origin):
+                fields = {"token": token, "csrfmiddlewaretoken": self.form_token(browser.get(link.path)), **link.form}
+                before = stored()
 
-        answer = browser.post(link.path, fields, headers={"Origin": origin})
+                answer = browser.post(link.path, fields, headers={"Origin": origin})
 
-        assert answer.status_code == HTTPStatus.FORBIDDEN
-        assert stored() == before
+                assert answer.status_code == HTTPStatus.FORBIDDEN
+                assert stored() == before
 
+    @pytest.mark.both_databases
     def test_the_page_s_own_forms_pass_both_steps(self, browser: Client, link: Link, token: str) -> None:
         opened = browser.get(link.path)
         shown = browser.post(link.path, {"token": token, "csrfmiddlewaretoken": self.form_token(opened)})
@@ -310,6 +326,7 @@ class TestForgery:
         assert heading(answer) == link.done
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("link", SINGLE_USE, ids=lambda link: link.path)
 class TestSingleUse:
     def test_the_same_form_sent_again_changes_nothing(self, client: Client, link: Link, token: str) -> None:
@@ -323,6 +340,7 @@ class TestSingleUse:
         assert stored() == before
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("link", [RESET], ids=lambda link: link.path)
 class TestResetPassword:
     def test_the_form_is_made_for_password_managers_and_tells_the_rules(
@@ -353,17 +371,18 @@ class TestResetPassword:
         assert stored() == before
         assert heading(client.post(link.path, {"token": token, **link.form})) == "Password changed"
 
-    @pytest.mark.parametrize("password", [{}, {"password": ""}, {"password": "\0" * 20}, {"password": "x" * 9000}])
     def test_what_is_no_password_is_refused_like_a_weak_one(
-        self, client: Client, link: Link, token: str, password: dict[str, str]
+        self, subtests: pytest.Subtests, client: Client, link: Link, token: str
     ) -> None:
-        before = stored()
+        for password in [{}, {"password": ""}, {"password": "\0" * 20}, {"password": "x" * 9000}]:
+            with subtests.test(password=password):
+                before = stored()
 
-        answer = client.post(link.path, {"token": token, "action": "confirm", **password})
+                answer = client.post(link.path, {"token": token, "action": "confirm", **password})
 
-        assert answer.status_code == HTTPStatus.BAD_REQUEST
-        assert hidden_tokens(text(answer)) == [token]
-        assert stored() == before
+                assert answer.status_code == HTTPStatus.BAD_REQUEST
+                assert hidden_tokens(text(answer)) == [token]
+                assert stored() == before
 
     def test_a_new_password_counts_and_every_session_is_over(
         self, client: Client, alice: User, link: Link, token: str
@@ -392,6 +411,7 @@ class TestResetPassword:
         assert "To sign-in" not in text(done)
 
 
+@pytest.mark.both_databases
 class TestNewAddress:
     def test_confirming_changes_the_address(self, client: Client, alice: User) -> None:
         answer = client.post(CONFIRM.path, {"token": CONFIRM.token(), "action": "confirm"})
@@ -419,6 +439,7 @@ class TestNewAddress:
         assert '<input type="hidden" name="email" value="alice@example.org">' in text(answer)
 
 
+@pytest.mark.both_databases
 class TestRestore:
     def test_the_account_is_back(self, client: Client, alice: User) -> None:
         token = RESTORE.token()
@@ -429,6 +450,7 @@ class TestRestore:
         assert User.objects.get(pk=alice.pk).is_active
 
 
+@pytest.mark.both_databases
 class TestNotMe:
     def test_everybody_is_out_and_a_link_to_a_new_password_is_mailed(self, client: Client, alice: User) -> None:
         token = NOT_ME.token()
@@ -447,6 +469,7 @@ class TestForgotPassword:
 
     PATH = "/forgot-password"
 
+    @pytest.mark.both_databases
     def test_it_mails_a_link_and_says_the_same_for_an_address_that_nobody_has(
         self, client: Client, alice: User
     ) -> None:
@@ -459,16 +482,17 @@ class TestForgotPassword:
         assert sent == mails() == [("reset_password", "alice@example.org")]
 
     @pytest.mark.usefixtures("alice")
-    @pytest.mark.parametrize("email", ["", "alice", "alice@example", "x" * 300, "\0alice@example.org"])
-    def test_what_is_no_address_is_refused_and_can_be_mended(self, client: Client, email: str) -> None:
-        before = stored()
+    def test_what_is_no_address_is_refused_and_can_be_mended(self, subtests: pytest.Subtests, client: Client) -> None:
+        for email in ["", "alice", "alice@example", "x" * 300, "\0alice@example.org"]:
+            with subtests.test(email=email):
+                before = stored()
 
-        answer = client.post(self.PATH, {"email": email})
+                answer = client.post(self.PATH, {"email": email})
 
-        assert answer.status_code == HTTPStatus.BAD_REQUEST
-        assert 'role="alert"' in text(answer)
-        assert 'aria-invalid="true"' in text(answer)
-        assert stored() == before
+                assert answer.status_code == HTTPStatus.BAD_REQUEST
+                assert 'role="alert"' in text(answer)
+                assert 'aria-invalid="true"' in text(answer)
+                assert stored() == before
 
     def test_opening_it_mails_nothing(self, client: Client, alice: User) -> None:
         opened = client.get(f"{self.PATH}?email={alice.email}")
@@ -496,13 +520,14 @@ class TestForgotPassword:
             assert answer.headers["Cache-Control"] == "no-store"
             assert answer.headers["Referrer-Policy"] == "no-referrer"
 
-    @pytest.mark.parametrize("language", ["en", "de", "es", "fr"])
-    def test_it_speaks_the_language_of_its_reader(self, client: Client, language: str) -> None:
-        answer = client.get(self.PATH, headers={"Accept-Language": language})
+    def test_it_speaks_the_language_of_its_reader(self, subtests: pytest.Subtests, client: Client) -> None:
+        for language in ["en", "de", "es", "fr"]:
+            with subtests.test(language=language):
+                answer = client.get(self.PATH, headers={"Accept-Language": language})
 
-        with translation.override(language):
-            assert f'<html lang="{language}"' in text(answer)
-            assert heading(answer) == gettext("Forgot your password?")
+                with translation.override(language):
+                    assert f'<html lang="{language}"' in text(answer)
+                    assert heading(answer) == gettext("Forgot your password?")
 
 
 def without_form_tokens(answer: Any) -> str:

@@ -227,9 +227,8 @@ def test_a_wrong_current_password_changes_nothing_and_is_in_the_log(
     assert_good(api, elsewhere)
 
 
-@pytest.mark.parametrize(
-    ("body", "problems"),
-    [
+def test_a_body_that_can_not_be_is_refused_before_any_work(subtests: pytest.Subtests, api: Api, hers: Tokens) -> None:
+    for body, problems in [
         ({}, {"currentPassword": "required", "newPassword": "required"}),
         ({"newPassword": OTHER_PASSWORD}, {"currentPassword": "required"}),
         ({"currentPassword": "", "newPassword": OTHER_PASSWORD}, {"currentPassword": "too_short"}),
@@ -241,24 +240,22 @@ def test_a_wrong_current_password_changes_nothing_and_is_in_the_log(
         ({"currentPassword": PASSWORD, "newPassword": None}, {"newPassword": "invalid_type"}),
         ({"currentPassword": PASSWORD, "newPassword": "x" * 1025}, {"newPassword": "too_long"}),
         ({"currentPassword": PASSWORD, "newPassword": "\ud800" * 12}, {"newPassword": "invalid_character"}),
-        ({"password": PASSWORD, "newPassword": OTHER_PASSWORD},
-         {"password": "unknown_field", "currentPassword": "required"}),
+        (
+            {"password": PASSWORD, "newPassword": OTHER_PASSWORD},
+            {"password": "unknown_field", "currentPassword": "required"},
+        ),
         *(
             ({"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD, extra: "x"}, {extra: "unknown_field"})
             for extra in ("email", "userId", "sessionId", "token", "mfaEnabled")
         ),
-    ],
-    ids=lambda value: ascii(value)[:60],
-)  # fmt: skip
-def test_a_body_that_can_not_be_is_refused_before_any_work(
-    api: Api, hers: Tokens, body: dict[str, object], problems: dict[str, str]
-) -> None:
-    before = stored()
+    ]:
+        with subtests.test(body=body, problems=problems):
+            before = stored()
 
-    answer = api.post(CHANGE, body, token=hers["accessToken"])
+            answer = api.post(CHANGE, body, token=hers["accessToken"])
 
-    assert (answer.status, answer.problems) == (HTTPStatus.BAD_REQUEST, problems)
-    assert stored() == before
+            assert (answer.status, answer.problems) == (HTTPStatus.BAD_REQUEST, problems)
+            assert stored() == before
 
 
 @pytest.mark.parametrize(

@@ -58,14 +58,14 @@ def test_what_is_over_goes_and_nothing_else(alice: User) -> None:
     assert KnownDevice.objects.count() == 2
     assert set(User.objects.values_list("email", flat=True)) == {alice.email, "new@example.org"}
     assert said.splitlines() == [
-        "accounts that were never verified that went: 1",
-        "deleted accounts whose waiting time was over that went: 0",
-        "sessions that went: 2",
-        "one-time tokens that went: 1",
-        "nonces of signed requests that went: 0",
-        "devices that were not seen for a year that went: 1",
-        "idempotency keys that went: 0",
-        "notes of changes that processes have read that went: 0",
+        "accounts that were never verified: 1 deleted",
+        "deleted accounts whose waiting time was over: 0 deleted",
+        "sessions: 2 deleted",
+        "one-time tokens: 1 deleted",
+        "nonces of signed requests: 0 deleted",
+        "devices that were not seen for a year: 1 deleted",
+        "idempotency keys: 0 deleted",
+        "notes of changes that processes have read: 0 deleted",
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_dry_run_counts_and_deletes_nothing() -> None:
         "accountChanges": 0,
         "dryRun": True,
     }
-    assert "sessions that would go: 2" in run("--dry-run")[0]
+    assert "sessions: 2 would go" in run("--dry-run")[0]
     assert left() == before
 
 

@@ -33,12 +33,13 @@ class TestSizes:
     def test_a_body_of_exactly_the_limit_is_read(self, api: Api) -> None:
         assert_error(send(api, CREDENTIALS.ljust(self.LIMIT)), HTTPStatus.UNAUTHORIZED, "invalid_credentials")
 
-    @pytest.mark.parametrize("path", [LOGIN, ME, "/api/v1/nothing", "/.well-known/jwks.json", "/healthz", f"{V1}/docs"])
-    @pytest.mark.parametrize("method", ["POST", "GET"])
-    def test_a_body_over_the_limit_is_a_413_wherever_it_is_sent(self, api: Api, path: str, method: str) -> None:
-        answer = api.raw(method, path, CREDENTIALS.ljust(self.LIMIT + 1), JSON)
+    def test_a_body_over_the_limit_is_a_413_wherever_it_is_sent(self, subtests: pytest.Subtests, api: Api) -> None:
+        for path in [LOGIN, ME, "/api/v1/nothing", "/.well-known/jwks.json", "/healthz", f"{V1}/docs"]:
+            for method in ["POST", "GET"]:
+                with subtests.test(path=path, method=method):
+                    answer = api.raw(method, path, CREDENTIALS.ljust(self.LIMIT + 1), JSON)
 
-        assert_error(answer, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large")
+                    assert_error(answer, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large")
 
     @pytest.mark.parametrize(
         ("extra", "status"), [(0, HTTPStatus.UNAUTHORIZED), (1, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)]
@@ -56,12 +57,13 @@ class TestSizes:
         assert answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         assert endless.read_bytes <= self.LIMIT + 1
 
-    @pytest.mark.parametrize("length", ["-1", "x", "1e9", "²", " 5", "0x10", "99999999999999999999999"])
-    def test_a_length_that_is_no_number_is_no_failure_of_ours(self, length: str) -> None:
-        answer = raw_wsgi(CREDENTIALS, CONTENT_LENGTH=length)
+    def test_a_length_that_is_no_number_is_no_failure_of_ours(self, subtests: pytest.Subtests) -> None:
+        for length in ["-1", "x", "1e9", "²", " 5", "0x10", "99999999999999999999999"]:
+            with subtests.test(length=length):
+                answer = raw_wsgi(CREDENTIALS, CONTENT_LENGTH=length)
 
-        assert answer.status_code in {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
-        assert misfits(ERROR, json.loads(answer.content)) == []
+                assert answer.status_code in {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+                assert misfits(ERROR, json.loads(answer.content)) == []
 
 
 class Endless(BytesIO):
@@ -77,9 +79,8 @@ class Endless(BytesIO):
 
 
 class TestBodies:
-    @pytest.mark.parametrize(
-        "body",
-        [
+    def test_what_is_not_json_is_invalid_json_at_once(self, subtests: pytest.Subtests, api: Api) -> None:
+        for body in [
             b"{",
             b"}",
             b"{'email': 1}",
@@ -102,24 +103,24 @@ class TestBodies:
             b'{"email": ' + b"9" * 60_000 + b"}",
             b"\x00",
             b"/**/{}",
-        ],
-    )
-    def test_what_is_not_json_is_invalid_json_at_once(self, api: Api, body: bytes) -> None:
-        api.get("/healthz")
-        started = time.thread_time()
+        ]:
+            with subtests.test(body=body):
+                api.get("/healthz")
+                started = time.thread_time()
 
-        answer = send(api, body)
+                answer = send(api, body)
 
-        assert time.thread_time() - started < PROMPT_SECONDS
-        assert_error(answer, HTTPStatus.BAD_REQUEST, "invalid_json")
-        assert answer.problems == {None: "invalid_json"}
+                assert time.thread_time() - started < PROMPT_SECONDS
+                assert_error(answer, HTTPStatus.BAD_REQUEST, "invalid_json")
+                assert answer.problems == {None: "invalid_json"}
 
-    @pytest.mark.parametrize("body", [b"[]", b'"text"', b"1", b"true", b"null", b"1e400", b'[{"email": "a"}]'])
-    def test_what_is_no_object_is_of_the_wrong_type(self, api: Api, body: bytes) -> None:
-        answer = send(api, body)
+    def test_what_is_no_object_is_of_the_wrong_type(self, subtests: pytest.Subtests, api: Api) -> None:
+        for body in [b"[]", b'"text"', b"1", b"true", b"null", b"1e400", b'[{"email": "a"}]']:
+            with subtests.test(body=body):
+                answer = send(api, body)
 
-        assert_error(answer, HTTPStatus.BAD_REQUEST, "invalid_type")
-        assert answer.problems == {None: "invalid_type"}
+                assert_error(answer, HTTPStatus.BAD_REQUEST, "invalid_type")
+                assert answer.problems == {None: "invalid_type"}
 
     def test_an_empty_body_lacks_every_field(self, api: Api) -> None:
         for content_type in (JSON, ""):
@@ -127,20 +128,18 @@ class TestBodies:
             assert_error(answer, HTTPStatus.BAD_REQUEST)
             assert answer.problems == {"email": "required", "password": "required"}
 
-    @pytest.mark.parametrize(
-        ("body", "field"),
-        [
+    def test_a_key_given_twice_is_refused_on_every_level(self, subtests: pytest.Subtests, api: Api) -> None:
+        for body, field in [
             (b'{"email": "a@example.org", "email": "b@example.org", "password": "x"}', "email"),
             (b'{"email": {"a": 1, "a": 2}}', "a"),
             (b'{"email": [{"b": 1, "b": 1}], "password": "x"}', "b"),
             (b'{"role": "user", "ro\\u006ce": "admin"}', "role"),
-        ],
-    )
-    def test_a_key_given_twice_is_refused_on_every_level(self, api: Api, body: bytes, field: str) -> None:
-        answer = send(api, body)
+        ]:
+            with subtests.test(body=body, field=field):
+                answer = send(api, body)
 
-        assert_error(answer, HTTPStatus.BAD_REQUEST, "duplicate_field")
-        assert answer.problems == {field: "duplicate_field"}
+                assert_error(answer, HTTPStatus.BAD_REQUEST, "duplicate_field")
+                assert answer.problems == {field: "duplicate_field"}
 
     def test_one_key_twice_among_thousands_is_found_at_once(self, api: Api) -> None:
         keys = [f'"{number:x}":0' for number in range(6_000)]
@@ -163,9 +162,10 @@ class TestBodies:
         assert {"unknown_field", "required"} == set(answer.codes)
         assert len(answer.codes) == 22
 
-    @pytest.mark.parametrize(
-        "field",
-        [
+    def test_a_field_that_may_not_be_sent_is_named_and_nothing_is_done(
+        self, subtests: pytest.Subtests, api: Api
+    ) -> None:
+        for field in [
             "role",
             "isVerified",
             "id",
@@ -177,16 +177,20 @@ class TestBodies:
             "locale",
             "Email",
             "",
-        ],
-    )
-    def test_a_field_that_may_not_be_sent_is_named_and_nothing_is_done(self, api: Api, field: str) -> None:
-        body = {"name": "Ada", "email": "ada@example.org", "password": "correct-Horse-7-battery", field: "admin"}
+        ]:
+            with subtests.test(field=field):
+                body = {
+                    "name": "Ada",
+                    "email": "ada@example.org",
+                    "password": "correct-Horse-7-battery",
+                    field: "admin",
+                }
 
-        answer = api.post(REGISTER, body)
+                answer = api.post(REGISTER, body)
 
-        assert_error(answer, HTTPStatus.BAD_REQUEST, "unknown_field")
-        assert answer.problems == {field or None: "unknown_field"}
-        assert not User.objects.exists()
+                assert_error(answer, HTTPStatus.BAD_REQUEST, "unknown_field")
+                assert answer.problems == {field or None: "unknown_field"}
+                assert not User.objects.exists()
 
     @pytest.mark.parametrize("field", ["role", "email", "id", "isVerified", "isActive", "createdAt", "password"])
     def test_a_read_only_field_of_the_own_account_is_refused(self, api: Api, alice: User, field: str) -> None:
@@ -206,38 +210,60 @@ class TestBodies:
         assert set(answer.codes) == {"unknown_field"}
         assert len(answer.codes) == 3
 
-    @pytest.mark.parametrize("key", [r"\ud800", r"\udfff\ud800", r"a\u0000b", r"\u202e", r"\r\nX: 1", "x" * 10_000])
-    def test_any_key_comes_back_as_valid_utf_8_of_a_bounded_length(self, api: Api, key: str) -> None:
-        answer = send(api, f'{{"{key}": 1, "email": "a@example.org", "password": "x"}}'.encode())
+    def test_any_key_comes_back_as_valid_utf_8_of_a_bounded_length(self, subtests: pytest.Subtests, api: Api) -> None:
+        for key in [r"\ud800", r"\udfff\ud800", r"a\u0000b", r"\u202e", r"\r\nX: 1", "x" * 10_000]:
+            with subtests.test(key=key):
+                answer = send(api, f'{{"{key}": 1, "email": "a@example.org", "password": "x"}}'.encode())
 
-        assert_error(answer, HTTPStatus.BAD_REQUEST, "unknown_field")
-        assert len(answer.body["errors"][0]["field"]) <= 100
-        answer.raw.decode("utf-8")
+                assert_error(answer, HTTPStatus.BAD_REQUEST, "unknown_field")
+                assert len(answer.body["errors"][0]["field"]) <= 100
+                answer.raw.decode("utf-8")
 
-    @pytest.mark.parametrize("value", [r'"\ud800"', r'"\udfff"', r'"a\u0000"', r'"\u0007"'])
     @pytest.mark.parametrize("field", ["name", "email", "password"])
-    def test_a_text_that_no_database_could_keep_is_refused(self, api: Api, field: str, value: str) -> None:
-        body = {"name": "Ada", "email": "ada@example.org", "password": "correct-Horse-7-battery"} | {field: "@@"}
+    def test_a_text_that_no_database_could_keep_is_refused(
+        self, subtests: pytest.Subtests, api: Api, field: str
+    ) -> None:
+        for value in [r'"\ud800"', r'"\udfff"', r'"a\u0000"', r'"\u0007"']:
+            with subtests.test(value=value):
+                body = {"name": "Ada", "email": "ada@example.org", "password": "correct-Horse-7-battery"} | {
+                    field: "@@"
+                }
 
-        answer = send(api, json.dumps(body).replace('"@@"', value).encode(), REGISTER)
+                answer = send(api, json.dumps(body).replace('"@@"', value).encode(), REGISTER)
 
-        if (field, value) == ("password", r'"\u0007"'):
-            assert answer.codes[0] == "password_too_short"
-            return
-        assert_error(answer, HTTPStatus.BAD_REQUEST)
-        assert answer.problems in ({field: "invalid_character"}, {field: "invalid_format"})
+                if (field, value) == ("password", r'"\u0007"'):
+                    assert answer.codes[0] == "password_too_short"
+                else:
+                    assert_error(answer, HTTPStatus.BAD_REQUEST)
+                    assert answer.problems in ({field: "invalid_character"}, {field: "invalid_format"})
 
-    @pytest.mark.parametrize(
-        "value", [0, 1, -1, 10**400, 1.5, True, False, None, [], {}, ["a@example.org"], {"$ne": ""}, [[[[]]]]]
-    )
     @pytest.mark.parametrize("field", ["name", "email", "password"])
-    def test_nothing_is_converted_to_a_string(self, api: Api, field: str, value: object) -> None:
-        body = {"name": "Ada", "email": "ada@example.org", "password": "correct-Horse-7-battery"} | {field: value}
+    def test_nothing_is_converted_to_a_string(self, subtests: pytest.Subtests, api: Api, field: str) -> None:
+        values: list[object] = [
+            0,
+            1,
+            -1,
+            10**400,
+            1.5,
+            True,
+            False,
+            None,
+            [],
+            {},
+            ["a@example.org"],
+            {"$ne": ""},
+            [[[[]]]],
+        ]
+        for value in values:
+            with subtests.test(value=value):
+                body = {"name": "Ada", "email": "ada@example.org", "password": "correct-Horse-7-battery"} | {
+                    field: value
+                }
 
-        answer = api.post(REGISTER, body)
+                answer = api.post(REGISTER, body)
 
-        assert_error(answer, HTTPStatus.BAD_REQUEST, "invalid_type")
-        assert answer.problems == {field: "invalid_type"}
+                assert_error(answer, HTTPStatus.BAD_REQUEST, "invalid_type")
+                assert answer.problems == {field: "invalid_type"}
 
     def test_an_address_made_to_burn_time_is_refused_at_once(self, api: Api) -> None:
         api.get("/healthz")

@@ -32,6 +32,7 @@ LANGUAGES = ("en", "de", "es", "fr")
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.both_databases
 def test_a_success_has_this_shape_and_no_other(api: Api, alice: User) -> None:
     answer = api.login(alice.email)
 
@@ -53,6 +54,7 @@ def test_an_answer_without_data_says_null(api: Api, alice: User) -> None:
     assert (answer.status, answer.body["data"], answer.body["message"]) == (HTTPStatus.OK, None, "Signed out.")
 
 
+@pytest.mark.both_databases
 def test_an_error_has_this_shape_and_no_other(api: Api) -> None:
     answer = api.post(LOGIN, {"email": "no address"})
 
@@ -64,10 +66,13 @@ def test_an_error_has_this_shape_and_no_other(api: Api) -> None:
     assert answer.problems == {"email": "invalid_format", "password": "required"}
 
 
+@pytest.mark.both_databases  # the embedded profile has paths of its own
 class TestPaths:
-    @pytest.mark.parametrize(
-        "path",
-        [
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    def test_every_other_spelling_is_a_404_in_the_envelope(
+        self, subtests: pytest.Subtests, api: Api, method: str
+    ) -> None:
+        for path in [
             "/api/",
             "/api/v1/",
             "/api/v1",
@@ -101,11 +106,9 @@ class TestPaths:
             "/healthz/",
             "/readyz/",
             "/Healthz",
-        ],
-    )
-    @pytest.mark.parametrize("method", ["GET", "POST"])
-    def test_every_other_spelling_is_a_404_in_the_envelope(self, api: Api, path: str, method: str) -> None:
-        assert_error(api.raw(method, path), HTTPStatus.NOT_FOUND, "not_found")
+        ]:
+            with subtests.test(path=path):
+                assert_error(api.raw(method, path), HTTPStatus.NOT_FOUND, "not_found")
 
     def test_a_browser_gets_the_envelope_too_under_api(self, api: Api) -> None:
         assert_error(api.get("/api/v1/nothing", Accept="text/html"), HTTPStatus.NOT_FOUND, "not_found")
@@ -127,23 +130,26 @@ class TestPaths:
         assert "Link" not in versioned.headers
         assert "Deprecation" not in alias.headers
 
-    @pytest.mark.parametrize("path", ["/api/%0d%0aEvil:%201", "/api/%3E%3B%20rel=%22evil%22", "/api/%F0%9F%8E%89"])
-    def test_a_path_that_is_none_gets_no_link_and_no_header_of_its_own(self, api: Api, path: str) -> None:
-        answer = api.get(path)
+    def test_a_path_that_is_none_gets_no_link_and_no_header_of_its_own(
+        self, subtests: pytest.Subtests, api: Api
+    ) -> None:
+        for path in ["/api/%0d%0aEvil:%201", "/api/%3E%3B%20rel=%22evil%22", "/api/%F0%9F%8E%89"]:
+            with subtests.test(path=path):
+                answer = api.get(path)
 
-        assert answer.status == HTTPStatus.NOT_FOUND
-        assert "Link" not in answer.headers
-        assert "Evil" not in answer.headers
+                assert answer.status == HTTPStatus.NOT_FOUND
+                assert "Link" not in answer.headers
+                assert "Evil" not in answer.headers
 
-    @pytest.mark.parametrize(
-        "path", [ME, "/api/users/me", "/api/nothing", "/api/v1/docs", "/api/v1/schema", "/api/v1/nothing", LOGIN]
-    )
-    def test_every_answer_of_the_api_names_its_version(self, api: Api, path: str) -> None:
-        assert api.get(path).headers["API-Version"] == "v1"
+    def test_every_answer_of_the_api_names_its_version(self, subtests: pytest.Subtests, api: Api) -> None:
+        for path in [ME, "/api/users/me", "/api/nothing", "/api/v1/docs", "/api/v1/schema", "/api/v1/nothing", LOGIN]:
+            with subtests.test(path=path):
+                assert api.get(path).headers["API-Version"] == "v1"
 
-    @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/.well-known/jwks.json", "/", "/nothing"])
-    def test_what_is_not_the_api_names_none(self, api: Api, path: str) -> None:
-        assert "API-Version" not in api.get(path).headers
+    def test_what_is_not_the_api_names_none(self, subtests: pytest.Subtests, api: Api) -> None:
+        for path in ["/healthz", "/readyz", "/.well-known/jwks.json", "/", "/nothing"]:
+            with subtests.test(path=path):
+                assert "API-Version" not in api.get(path).headers
 
 
 class TestMethods:
@@ -162,14 +168,15 @@ class TestMethods:
             ("/readyz", "GET, HEAD"),
         ],
     )
-    @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "dispatch"])
     def test_a_method_that_is_not_there_is_a_405_that_names_those_that_are(
-        self, api: Api, path: str, allowed: str, method: str
+        self, subtests: pytest.Subtests, api: Api, path: str, allowed: str
     ) -> None:
-        answer = api.raw(method, path)
+        for method in ["PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "dispatch"]:
+            with subtests.test(method=method):
+                answer = api.raw(method, path)
 
-        assert_error(answer, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed")
-        assert sorted(answer.headers["Allow"].split(", ")) == sorted(allowed.split(", "))
+                assert_error(answer, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed")
+                assert sorted(answer.headers["Allow"].split(", ")) == sorted(allowed.split(", "))
 
     def test_a_method_cannot_be_overridden(self, api: Api, alice: User) -> None:
         token = api.login(alice.email).data["accessToken"]
@@ -180,16 +187,19 @@ class TestMethods:
 
 
 class TestContentNegotiation:
-    @pytest.mark.parametrize(
-        "accept",
-        ["text/html", "application/xml", "image/*", "application/json;q=0", "text/html, application/xml;q=0.9"],
-    )
-    def test_what_cannot_be_answered_as_json_is_a_406(self, api: Api, accept: str) -> None:
-        assert_error(send(api, CREDENTIALS, Accept=accept), HTTPStatus.NOT_ACCEPTABLE, "not_acceptable")
+    def test_what_cannot_be_answered_as_json_is_a_406(self, subtests: pytest.Subtests, api: Api) -> None:
+        for accept in [
+            "text/html",
+            "application/xml",
+            "image/*",
+            "application/json;q=0",
+            "text/html, application/xml;q=0.9",
+        ]:
+            with subtests.test(accept=accept):
+                assert_error(send(api, CREDENTIALS, Accept=accept), HTTPStatus.NOT_ACCEPTABLE, "not_acceptable")
 
-    @pytest.mark.parametrize(
-        "accept",
-        [
+    def test_what_can_be_answered_as_json_is(self, subtests: pytest.Subtests, api: Api) -> None:
+        for accept in [
             "*/*",
             "application/json",
             "application/*",
@@ -197,14 +207,13 @@ class TestContentNegotiation:
             "text/html;q=0.9, application/json;q=0.1",
             "text/html, */*;q=0.1",
             "application/json; charset=utf-8",
-        ],
-    )
-    def test_what_can_be_answered_as_json_is(self, api: Api, accept: str) -> None:
-        assert_error(send(api, CREDENTIALS, Accept=accept), HTTPStatus.UNAUTHORIZED, "invalid_credentials")
+        ]:
+            with subtests.test(accept=accept):
+                assert_error(send(api, CREDENTIALS, Accept=accept), HTTPStatus.UNAUTHORIZED, "invalid_credentials")
 
-    @pytest.mark.parametrize(
-        "content_type",
-        [
+    @pytest.mark.parametrize("path", [LOGIN, REGISTER, f"{V1}/auth/refresh", f"{V1}/auth/logout"])
+    def test_a_body_of_another_type_is_a_415(self, subtests: pytest.Subtests, api: Api, path: str) -> None:
+        for content_type in [
             "application/x-www-form-urlencoded",
             "multipart/form-data; boundary=x",
             "text/plain",
@@ -217,22 +226,23 @@ class TestContentNegotiation:
             "*/*",
             "garbage",
             "",
-        ],
-    )
-    @pytest.mark.parametrize("path", [LOGIN, REGISTER, f"{V1}/auth/refresh", f"{V1}/auth/logout"])
-    def test_a_body_of_another_type_is_a_415(self, api: Api, path: str, content_type: str) -> None:
-        answer = send(api, CREDENTIALS, path, content_type)
+        ]:
+            with subtests.test(content_type=content_type):
+                answer = send(api, CREDENTIALS, path, content_type)
 
-        assert_error(answer, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+                assert_error(answer, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
 
-    @pytest.mark.parametrize(
-        "content_type",
-        [JSON, "Application/JSON", "application/json; charset=utf-8", 'application/json;charset="UTF-8"'],
-    )
-    def test_json_in_utf_8_is_taken_however_it_is_spelled(self, api: Api, content_type: str) -> None:
-        answer = send(api, CREDENTIALS, LOGIN, content_type)
+    def test_json_in_utf_8_is_taken_however_it_is_spelled(self, subtests: pytest.Subtests, api: Api) -> None:
+        for content_type in [
+            JSON,
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            'application/json;charset="UTF-8"',
+        ]:
+            with subtests.test(content_type=content_type):
+                answer = send(api, CREDENTIALS, LOGIN, content_type)
 
-        assert_error(answer, HTTPStatus.UNAUTHORIZED, "invalid_credentials")
+                assert_error(answer, HTTPStatus.UNAUTHORIZED, "invalid_credentials")
 
     def test_a_form_signs_nobody_in(self, api: Api, alice: User) -> None:
         body = b"email=alice%40example.org&password=correct+Horse+7+battery"
@@ -337,9 +347,8 @@ class TestLanguages:
             language: language for language in LANGUAGES
         }
 
-    @pytest.mark.parametrize(
-        ("header", "language"),
-        [
+    def test_the_best_language_that_is_spoken_here_wins(self, subtests: pytest.Subtests, api: Api) -> None:
+        for header, language in [
             ("de-AT", "de"),
             ("pt, es;q=0.5, fr;q=0.9", "fr"),
             ("xx", "en"),
@@ -348,10 +357,9 @@ class TestLanguages:
             ("de;q=0, fr", "fr"),
             ("\x00,;q=", "en"),
             ("de," * 5_000, "de"),
-        ],
-    )
-    def test_the_best_language_that_is_spoken_here_wins(self, api: Api, header: str, language: str) -> None:
-        assert api.get(ME, Accept_Language=header).headers["Content-Language"] == language
+        ]:
+            with subtests.test(header=header, language=language):
+                assert api.get(ME, Accept_Language=header).headers["Content-Language"] == language
 
     def test_a_success_speaks_it_too(self, api: Api, alice: User) -> None:
         token = api.login(alice.email).data["accessToken"]
@@ -362,16 +370,14 @@ class TestLanguages:
 
 
 class TestRequestIds:
-    @pytest.mark.parametrize(
-        "given", ["12345678", "a" * 128, "550e8400-e29b-41d4-a716-446655440000", "00-4bf92f-00f067:1.2_3/4+5=="]
-    )
-    def test_a_well_formed_one_is_kept(self, api: Api, given: str) -> None:
-        for answer in (api.get(ME, X_Request_ID=given), api.get("/nothing", X_Request_ID=given)):
-            assert answer.headers["X-Request-ID"] == answer.body["meta"]["requestId"] == given
+    def test_a_well_formed_one_is_kept(self, subtests: pytest.Subtests, api: Api) -> None:
+        for given in ["12345678", "a" * 128, "550e8400-e29b-41d4-a716-446655440000", "00-4bf92f-00f067:1.2_3/4+5=="]:
+            with subtests.test(given=given):
+                for answer in (api.get(ME, X_Request_ID=given), api.get("/nothing", X_Request_ID=given)):
+                    assert answer.headers["X-Request-ID"] == answer.body["meta"]["requestId"] == given
 
-    @pytest.mark.parametrize(
-        "given",
-        [
+    def test_any_other_is_replaced(self, subtests: pytest.Subtests, api: Api) -> None:
+        for given in [
             "",
             "short",
             "a" * 129,
@@ -384,20 +390,18 @@ class TestRequestIds:
             '{"json": "injected"}',
             "äöüäöüäöü",
             "١٢٣٤٥٦٧٨",
-        ],
-    )
-    def test_any_other_is_replaced(self, api: Api, given: str) -> None:
-        answer = api.get(ME, X_Request_ID=given)
+        ]:
+            with subtests.test(given=given):
+                answer = api.get(ME, X_Request_ID=given)
 
-        made = answer.headers["X-Request-ID"]
-        assert made == answer.body["meta"]["requestId"] != given
-        assert UUID(made).version == 7
+                made = answer.headers["X-Request-ID"]
+                assert made == answer.body["meta"]["requestId"] != given
+                assert UUID(made).version == 7
 
-    @pytest.mark.parametrize(
-        "path", ["/", "/healthz", f"{V1}/docs", f"{V1}/schema", "/.well-known/jwks.json", "/nothing"]
-    )
-    def test_every_answer_has_one(self, api: Api, path: str) -> None:
-        first, second = api.get(path).headers["X-Request-ID"], api.get(path).headers["X-Request-ID"]
+    def test_every_answer_has_one(self, subtests: pytest.Subtests, api: Api) -> None:
+        for path in ["/", "/healthz", f"{V1}/docs", f"{V1}/schema", "/.well-known/jwks.json", "/nothing"]:
+            with subtests.test(path=path):
+                first, second = api.get(path).headers["X-Request-ID"], api.get(path).headers["X-Request-ID"]
 
-        assert UUID(first).version == 7
-        assert first != second
+                assert UUID(first).version == 7
+                assert first != second

@@ -51,7 +51,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({**found, "dryRun": dry_run}))
             return
         for kind, name in _KINDS.items():
-            self.stdout.write(f"{name} that {'would go' if dry_run else 'went'}: {found[kind]}")
+            self.stdout.write(f"{name}: {found[kind]} {'would go' if dry_run else 'deleted'}")
 
     def _tell(self, kind: str, deleted: int) -> None:
         self.stderr.write(f"{_KINDS[kind]}: {deleted} deleted so far")

@@ -23,11 +23,7 @@ ON_DISK = {
     for path in folder.rglob("email/*.subject.txt")
     if folder.relative_to(ROOT).parts[0] in {"accounts", "authsvc"}
 }
-EVERY = [
-    pytest.param(sample, language, id=f"{sample.template}-{language}")
-    for sample in MAIL_SAMPLES
-    for language in LANGUAGES
-]
+every_mail = pytest.mark.parametrize("sample", MAIL_SAMPLES, ids=lambda sample: sample.template)
 
 pytestmark = pytest.mark.urls("tests.authsvc.mail.mailbox_urls")
 
@@ -61,76 +57,88 @@ def test_every_mail_has_a_sample() -> None:
     assert len(MAIL_SAMPLES) == len(ON_DISK)
 
 
-@pytest.mark.parametrize(("sample", "language"), EVERY)
-def test_a_mail_says_in_both_forms_everything_that_it_was_given(sample: Sample, language: str) -> None:
-    mail = rendered(sample, language)
+@every_mail
+def test_a_mail_says_in_both_forms_everything_that_it_was_given(subtests: pytest.Subtests, sample: Sample) -> None:
+    for language in LANGUAGES:
+        with subtests.test(language=language):
+            mail = rendered(sample, language)
 
-    for key, value in sample.context.items():
-        for form in (mail.text, mail.html.replace("&#x27;", "'")):
-            assert value in form, key
-    assert mail.subject
-    assert "{{" not in mail.subject + mail.text + mail.html
-    assert "{%" not in mail.subject + mail.text + mail.html
-    assert "\n\n\n" not in mail.text
-    assert "  " not in mail.text
+            for key, value in sample.context.items():
+                for form in (mail.text, mail.html.replace("&#x27;", "'")):
+                    assert value in form, key
+            assert mail.subject
+            assert "{{" not in mail.subject + mail.text + mail.html
+            assert "{%" not in mail.subject + mail.text + mail.html
+            assert "\n\n\n" not in mail.text
+            assert "  " not in mail.text
 
 
-@pytest.mark.parametrize(("sample", "language"), EVERY)
-def test_a_mail_is_whole_without_what_is_not_known(sample: Sample, language: str) -> None:
+@every_mail
+def test_a_mail_is_whole_without_what_is_not_known(subtests: pytest.Subtests, sample: Sample) -> None:
     """Names are left out where they could carry a message, and a device may be unknown."""
-    bare = {
-        key: "" if key == "name" or key.endswith("_name") or key == "ip" else value
-        for key, value in sample.context.items()
-    }
-    mail = render(template=sample.template, language=language, context=bare)
+    for language in LANGUAGES:
+        with subtests.test(language=language):
+            bare = {
+                key: "" if key == "name" or key.endswith("_name") or key == "ip" else value
+                for key, value in sample.context.items()
+            }
+            mail = render(template=sample.template, language=language, context=bare)
 
-    assert " ," not in mail.text
-    assert "\n\n\n" not in mail.text
-    assert not re.search(r": *$", mail.text.replace(":\n\n", "\n\n"), re.MULTILINE)
-
-
-@pytest.mark.parametrize(("sample", "language"), EVERY)
-def test_a_mail_is_readable_for_screen_readers(sample: Sample, language: str) -> None:
-    html = rendered(sample, language).html
-
-    assert f'<html lang="{language}" dir="ltr">' in html
-    assert html.count("<h1") == 1
-    assert re.search(r"<title>[^<]+</title>", html)
-    assert len(re.findall(r"<table\b", html)) == len(re.findall(r'<table role="presentation"', html))
-    assert not re.search(r"<(img|script|link|iframe|form)\b", html)
-    assert not re.search(r'href="(?!https?://)', html)
+            assert " ," not in mail.text
+            assert "\n\n\n" not in mail.text
+            assert not re.search(r": *$", mail.text.replace(":\n\n", "\n\n"), re.MULTILINE)
 
 
-@pytest.mark.parametrize(("sample", "language"), EVERY)
-def test_the_list_of_a_mail_program_shows_what_a_mail_is_about(sample: Sample, language: str) -> None:
-    mail = rendered(sample, language)
+@every_mail
+def test_a_mail_is_readable_for_screen_readers(subtests: pytest.Subtests, sample: Sample) -> None:
+    for language in LANGUAGES:
+        with subtests.test(language=language):
+            html = rendered(sample, language).html
 
-    found = re.search(r'<div style="display:none[^"]*">([^<]*)</div>', mail.html)
+            assert f'<html lang="{language}" dir="ltr">' in html
+            assert html.count("<h1") == 1
+            assert re.search(r"<title>[^<]+</title>", html)
+            assert len(re.findall(r"<table\b", html)) == len(re.findall(r'<table role="presentation"', html))
+            assert not re.search(r"<(img|script|link|iframe|form)\b", html)
+            assert not re.search(r'href="(?!https?://)', html)
 
-    assert found is not None
-    assert len(found[1]) > 20
-    assert "://" not in found[1]
+
+@every_mail
+def test_the_list_of_a_mail_program_shows_what_a_mail_is_about(subtests: pytest.Subtests, sample: Sample) -> None:
+    for language in LANGUAGES:
+        with subtests.test(language=language):
+            mail = rendered(sample, language)
+
+            found = re.search(r'<div style="display:none[^"]*">([^<]*)</div>', mail.html)
+
+            assert found is not None
+            assert len(found[1]) > 20
+            assert "://" not in found[1]
 
 
-@pytest.mark.parametrize(("sample", "language"), EVERY)
-def test_a_mail_has_contrast_by_day_and_by_night(sample: Sample, language: str) -> None:
-    html = rendered(sample, language).html
-    ground, night_ground = "#ffffff", "#21242b"
-    assert f"background:{ground}" in html
-    by_class = dict(re.findall(r"^\.([\w-]+) \{([^}]*)\}", html, re.MULTILINE))
-    assert f"background: {night_ground}" in by_class["card"]
+@every_mail
+def test_a_mail_has_contrast_by_day_and_by_night(subtests: pytest.Subtests, sample: Sample) -> None:
+    for language in LANGUAGES:
+        with subtests.test(language=language):
+            html = rendered(sample, language).html
+            ground, night_ground = "#ffffff", "#21242b"
+            assert f"background:{ground}" in html
+            by_class = dict(re.findall(r"^\.([\w-]+) \{([^}]*)\}", html, re.MULTILINE))
+            assert f"background: {night_ground}" in by_class["card"]
 
-    for classes, style in re.findall(
-        r'<(?:a|p|td|strong|code|span)\b(?=[^>]*class="([\w -]+)")[^>]*style="([^"]*)"', html
-    ):
-        day = dict(re.findall(r"(?<![\w-])(color|background):(#\w{6})", style))
-        night = dict(re.findall(r"(?<![\w-])(color|background): (#\w{6})", by_class.get(classes, "")))
-        if "color" not in day:
-            continue
-        assert contrast(day["color"], day.get("background", "#f4f5f7")) >= 4.5, classes
-        assert "color" in night, f"{classes} keeps its colour by night"
-        assert contrast(night["color"], night.get("background", night_ground)) >= 4.5, classes
-    assert not re.findall(r'<(?!body)\w+ (?![^>]*class=)[^>]*style="[^"]*(?<!-)color:', html)  # would stay as by day
+            for classes, style in re.findall(
+                r'<(?:a|p|td|strong|code|span)\b(?=[^>]*class="([\w -]+)")[^>]*style="([^"]*)"', html
+            ):
+                day = dict(re.findall(r"(?<![\w-])(color|background):(#\w{6})", style))
+                night = dict(re.findall(r"(?<![\w-])(color|background): (#\w{6})", by_class.get(classes, "")))
+                if "color" not in day:
+                    continue
+                assert contrast(day["color"], day.get("background", "#f4f5f7")) >= 4.5, classes
+                assert "color" in night, f"{classes} keeps its colour by night"
+                assert contrast(night["color"], night.get("background", night_ground)) >= 4.5, classes
+            assert not re.findall(
+                r'<(?!body)\w+ (?![^>]*class=)[^>]*style="[^"]*(?<!-)color:', html
+            )  # would stay as by day
 
 
 @pytest.mark.django_db
@@ -144,22 +152,24 @@ def test_the_mailbox_leads_to_the_previews(browser: Client) -> None:
             assert f'href="/mailbox/previews/{language}/{sample.template}"' in page
 
 
-@pytest.mark.parametrize(("sample", "language"), EVERY)
-def test_a_preview_shows_the_mail(browser: Client, sample: Sample, language: str) -> None:
-    mail = rendered(sample, language)
+@every_mail
+def test_a_preview_shows_the_mail(subtests: pytest.Subtests, browser: Client, sample: Sample) -> None:
+    for language in LANGUAGES:
+        with subtests.test(language=language):
+            mail = rendered(sample, language)
 
-    page = browser.get(f"/mailbox/previews/{language}/{sample.template}")
-    body = browser.get(f"/mailbox/previews/{language}/{sample.template}/body")
+            page = browser.get(f"/mailbox/previews/{language}/{sample.template}")
+            body = browser.get(f"/mailbox/previews/{language}/{sample.template}/body")
 
-    assert (page.status_code, body.status_code) == (HTTPStatus.OK, HTTPStatus.OK)
-    assert f'<h1 lang="{language}">{mail.subject.replace("&", "&amp;")}</h1>' in page.content.decode().replace(
-        "&#x27;", "'"
-    )
-    assert f'src="/mailbox/previews/{language}/{sample.template}/body"' in page.content.decode()
-    assert body.content.decode() == mail.html.replace("<head>", '<head><base target="_top">', 1)
-    assert "sandbox" in body["Content-Security-Policy"]
-    assert "script" not in body["Content-Security-Policy"]
-    assert body["X-Frame-Options"] == "SAMEORIGIN"
+            assert (page.status_code, body.status_code) == (HTTPStatus.OK, HTTPStatus.OK)
+            assert f'<h1 lang="{language}">{mail.subject.replace("&", "&amp;")}</h1>' in page.content.decode().replace(
+                "&#x27;", "'"
+            )
+            assert f'src="/mailbox/previews/{language}/{sample.template}/body"' in page.content.decode()
+            assert body.content.decode() == mail.html.replace("<head>", '<head><base target="_top">', 1)
+            assert "sandbox" in body["Content-Security-Policy"]
+            assert "script" not in body["Content-Security-Policy"]
+            assert body["X-Frame-Options"] == "SAMEORIGIN"
 
 
 @pytest.mark.parametrize("path", ["xx/accounts/email/verify_email", "en/authsvc/email/base", "en/no/such"])

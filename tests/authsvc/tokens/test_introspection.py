@@ -237,9 +237,8 @@ def test_every_prefix_of_a_token_is_none(service: Service, tokens: Tokens) -> No
         assert dead(service.introspect(token + " "))
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
+def test_whatever_is_no_token(subtests: pytest.Subtests, service: Service) -> None:
+    for token in [
         "x",
         "a.b.c",
         "A" * 91,
@@ -252,10 +251,9 @@ def test_every_prefix_of_a_token_is_none(service: Service, tokens: Tokens) -> No
         "eyJhbGciOiJub25lIn0.e30.",
         "\U0001f511",
         "\ud7ff",
-    ],
-)
-def test_whatever_is_no_token(service: Service, token: str) -> None:
-    assert dead(service.introspect(token))
+    ]:
+        with subtests.test(token=token):
+            assert dead(service.introspect(token))
 
 
 def test_tokens_of_other_kinds(service: Service, api: Api) -> None:
@@ -285,9 +283,8 @@ def test_a_node_that_lacks_the_key_of_a_refresh_token_does_not_call_it_dead(
 # The form
 
 
-@pytest.mark.parametrize(
-    ("body", "problems"),
-    [
+def test_a_form_that_is_not_as_it_should_be(subtests: pytest.Subtests, service: Service) -> None:
+    for body, problems in [
         (b"", {"token": "required"}),
         (b"token=", {"token": "required"}),
         (b"token", {"token": "required"}),
@@ -298,14 +295,13 @@ def test_a_node_that_lacks_the_key_of_a_refresh_token_does_not_call_it_dead(
         (b"token=a&token_type_hint=a&token_type_hint=b", {"token_type_hint": "duplicate_field"}),
         (b"token=%ff", {None: "invalid_format"}),
         (b"token=\xc3\xa9", {None: "invalid_format"}),
-    ],
-)
-def test_a_form_that_is_not_as_it_should_be(service: Service, body: bytes, problems: dict[str | None, str]) -> None:
-    answer = service.post(INTROSPECT, body)
+    ]:
+        with subtests.test(body=body, problems=problems):
+            answer = service.post(INTROSPECT, body)
 
-    assert answer.status == HTTPStatus.BAD_REQUEST
-    assert answer.problems == problems
-    assert answer.body["meta"]["statusCode"] == HTTPStatus.BAD_REQUEST
+            assert answer.status == HTTPStatus.BAD_REQUEST
+            assert answer.problems == problems
+            assert answer.body["meta"]["statusCode"] == HTTPStatus.BAD_REQUEST
 
 
 @pytest.mark.parametrize(

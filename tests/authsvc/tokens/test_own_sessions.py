@@ -142,9 +142,10 @@ def test_a_limit_is_kept(api: Api, sign_in: SignIn, limit: int) -> None:
     assert len(listed(api, signed_in[0], f"?limit={limit}")["data"]) == min(limit, 3)
 
 
-@pytest.mark.parametrize(
-    ("query", "problems"),
-    [
+def test_a_page_that_can_not_be_is_refused(subtests: pytest.Subtests, api: Api, sign_in: SignIn) -> None:
+    token = sign_in()["accessToken"]
+
+    for query, problems in [
         ("?page=0", {"page": "out_of_range"}),
         ("?page=-1", {"page": "out_of_range"}),
         ("?page=2", {"page": "out_of_range"}),
@@ -166,13 +167,12 @@ def test_a_limit_is_kept(api: Api, sign_in: SignIn, limit: int) -> None:
         ("?page=1&page=1", {"page": "duplicate_field"}),
         ("?user=1", {"user": "unknown_field"}),
         ("?ended_at__isnull=False", {"ended_at__isnull": "unknown_field"}),
-    ],
-)
-def test_a_page_that_can_not_be_is_refused(api: Api, sign_in: SignIn, query: str, problems: dict[str, str]) -> None:
-    answer = api.get(SESSIONS + query, token=sign_in()["accessToken"])
+    ]:
+        with subtests.test(query=query, problems=problems):
+            answer = api.get(SESSIONS + query, token=token)
 
-    assert answer.status == HTTPStatus.BAD_REQUEST
-    assert answer.problems == problems
+            assert answer.status == HTTPStatus.BAD_REQUEST
+            assert answer.problems == problems
 
 
 def test_more_sessions_cost_no_more_statements(
