@@ -27,7 +27,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 @pytest.fixture(scope="session", autouse=True)
 def _static_files_listed_once() -> Iterator[None]:
-    """Let every client's middleware take the list of static files that the first one made: a quarter of a run else."""
+    """Let every client's middleware take the list of static files that the first one made."""
     listed: dict[tuple[object, ...], dict[str, Any]] = {}
     list_files = WhiteNoiseMiddleware.add_files_from_finders
 

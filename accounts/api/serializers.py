@@ -123,9 +123,7 @@ class LoginInput(Input):
     email = EmailField()
     password = PasswordField()
     deviceName = TextField(source="device_name", max_length=DEVICE_NAME_MAX_LENGTH, required=False)
-    deviceToken = OpaqueField(
-        source="device_token", max_length=TOKEN_MAX_LENGTH, required=False, allow_blank=True
-    )
+    deviceToken = OpaqueField(source="device_token", max_length=TOKEN_MAX_LENGTH, required=False, allow_blank=True)
 
 
 class MagicLinkVerifyInput(Input):
@@ -137,9 +135,7 @@ class MagicLinkVerifyInput(Input):
     email = EmailField(required=False)
     code = OpaqueField(max_length=9, required=False, validators=[RegexValidator(MAILED_CODE, code="invalid_format")])
     deviceName = TextField(source="device_name", max_length=DEVICE_NAME_MAX_LENGTH, required=False)
-    deviceToken = OpaqueField(
-        source="device_token", max_length=TOKEN_MAX_LENGTH, required=False, allow_blank=True
-    )
+    deviceToken = OpaqueField(source="device_token", max_length=TOKEN_MAX_LENGTH, required=False, allow_blank=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Take one of the two proofs, whole; the space within a code is for the eye."""

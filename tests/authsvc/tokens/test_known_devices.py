@@ -116,9 +116,7 @@ def test_a_token_that_is_wrong_counts_as_none(api: Api, alice: User, first: Toke
     assert KnownDevice.objects.count() == 2
 
 
-@pytest.mark.parametrize(
-    ("value", "code"), [(7, "invalid_type"), ("x" * 4097, "too_long"), ("ß", "invalid_character")]
-)
+@pytest.mark.parametrize(("value", "code"), [(7, "invalid_type"), ("x" * 4097, "too_long"), ("ß", "invalid_character")])
 def test_a_token_that_cannot_be_one_is_refused(api: Api, alice: User, value: object, code: str) -> None:
     body = {"email": alice.email, "password": PASSWORD, "deviceToken": value}
 
