@@ -25,7 +25,7 @@ from tests.cast import V1, Answer, Api, post_round
 from tests.lineage import Tokens, change, refreshed, row
 from tests.signing import FORM, INTROSPECT, Draft, Service
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 NEW_KEY = b"another key for the tests, 32 by"
 

@@ -16,7 +16,7 @@ from tests.cast import Answer, Api
 from tests.lineage import Tokens, change, refreshed, refused, row
 from tests.signing import FORM, REVOKE, Service
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 NEW_KEY = b"another key for the tests, 32 by"
 KINDS = ["accessToken", "refreshToken"]
