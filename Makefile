@@ -10,12 +10,14 @@ OFFLINE := env -u TEST_DATABASE_URL -u TEST_REDIS_URL TEST_PROFILE=postgresql \
 PYTEST := pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
 # $(call locked,base|dev|e2e): the packages of one lock file in .venv. The stamp names the lock file's content, so it is
-# done again when that changes, and only then. Python is asked for directly: no script with a path in it is run.
+# done again when that changes, and only then. A lock file is complete, so nothing is resolved (--no-deps): pip would
+# look for the newest release of a package asked for with extras, and refuse it as unpinned the day one appears.
+# Python is asked for directly: no script with a path in it is run.
 locked = $(IN) stamp=".venv/.$(1)-$$(cksum < requirements/$(1).txt | tr ' ' '-')"; \
 	if [ ! -f "$$stamp" ] || ! $(PY) -c "" 2> /dev/null; then \
 		$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed, $(PYTHON) is {v[0]}.{v[1]}: make $@ PYTHON=/path/to/python3.11")' \
 		&& { $(PY) -c "" 2> /dev/null || $(PYTHON) -m venv --clear .venv; } \
-		&& $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(1).txt \
+		&& $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/$(1).txt \
 		&& touch "$$stamp"; \
 	fi
 

@@ -64,7 +64,7 @@ def install(peer: Peer, folder: Path) -> Path:
         venv = Guarded([sys.executable, "-m", "venv", "--clear", place / "venv"], log=log)
         venv.wait_for_success(what=f"the environment of {peer.requirements}")
         quiet = ["--quiet", "--disable-pip-version-check"]
-        pip = Guarded([python, "-m", "pip", "install", *quiet, "--require-hashes", "-r", lock], log=log)
+        pip = Guarded([python, "-m", "pip", "install", *quiet, "--no-deps", "--require-hashes", "-r", lock], log=log)
         pip.wait_for_success(what=f"pip install of {peer.requirements}")
         stamp.touch()
     return python
