@@ -1,18 +1,17 @@
 """Password hashes, at most as many at once as the process has CPU for.
 
 One hash takes 19 MiB and a core for tens of milliseconds. Unbounded, a burst of sign-ins would
-take the memory and starve every other request; so the pool makes the rest wait, then refuses.
+take the memory and starve every other request; so the rest wait for their turn, then are refused.
 """
 
 import os
 import secrets
 import unicodedata
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
 
+from argon2.exceptions import InvalidHashError
 from django.conf import settings
 from django.contrib.auth.hashers import (
     Argon2PasswordHasher,
@@ -21,7 +20,10 @@ from django.contrib.auth.hashers import (
     is_password_usable,
     make_password,
 )
+from nacl.exceptions import InvalidkeyError
+from nacl.pwhash import argon2id
 
+from authsvc import turns
 from authsvc.errors import Unavailable
 
 PASSWORD_MAX_BYTES = 1024
@@ -31,11 +33,39 @@ R = TypeVar("R")
 
 
 class Argon2id(Argon2PasswordHasher):
-    """Argon2id at the floor of OWASP ASVS 11.4.2: t=2, m=19456 KiB, p=1."""
+    """Argon2id at the floor of OWASP ASVS 11.4.2: t=2, m=19456 KiB, p=1.
 
+    libsodium makes and checks these hashes: it uses what the CPU has, and gives the memory back after
+    each. Those with other parameters, which were imported, are checked by the library of Django's hasher.
+    """
+
+    algorithm = "argon2"
     time_cost = 2
     memory_cost = 19456
     parallelism = 1
+    _ours = f"{algorithm}$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}$"
+
+    def encode(self, password: str, salt: str) -> str:
+        """Return the hash of a password. libsodium makes the salt, of 128 bits; `salt` is for other hashers."""
+        del salt
+        made = argon2id.str(password.encode(), opslimit=self.time_cost, memlimit=self.memory_cost * 1024)
+        return self.algorithm + made.decode("ascii")
+
+    def verify(self, password: str, encoded: str) -> bool:
+        """Tell whether a password fits a hash; to one that is damaged none does."""
+        if self.must_update(encoded):
+            try:
+                return super().verify(password, encoded)
+            except InvalidHashError:
+                return False
+        try:
+            return argon2id.verify(encoded.removeprefix(self.algorithm).encode(), password.encode())
+        except (InvalidkeyError, ValueError):
+            return False
+
+    def must_update(self, encoded: str) -> bool:
+        """Tell whether a hash was made with other parameters than today's."""
+        return not encoded.startswith(self._ours)
 
 
 def is_text(password: str) -> bool:
@@ -48,18 +78,18 @@ def is_text(password: str) -> bool:
 
 
 def make(password: str) -> str:
-    """Return the hash of a password in NFC. Raises `Unavailable` when the pool stays full."""
-    return _in_pool(make_password, _normal(password))
+    """Return the hash of a password in NFC. Raises `Unavailable` when no turn comes."""
+    return _in_turn(make_password, _normal(password))
 
 
 def verify(password: str, encoded: str | None) -> bool:
     """Tell whether a password fits its hash.
 
     An absent or unusable hash costs the same time as a wrong password. Raises `Unavailable` when
-    the pool stays full.
+    no turn comes.
     """
     against = encoded if encoded is not None and is_password_usable(encoded) else _decoy()
-    return _in_pool(check_password, _normal(password), against) and against == encoded
+    return _in_turn(check_password, _normal(password), against) and against == encoded
 
 
 def needs_upgrade(encoded: str) -> bool:
@@ -79,30 +109,20 @@ def _decoy() -> str:
 
 
 @cache
-def _pool() -> BoundedSemaphore:
-    return BoundedSemaphore(settings.HASH_POOL_SIZE)
+def _turns() -> turns.Turns:
+    return turns.of_this_process(settings.HASH_POOL_SIZE)
 
 
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(settings.HASH_POOL_SIZE, thread_name_prefix="password-hash")
+os.register_at_fork(after_in_child=_turns.cache_clear)  # a child has turns of its own
 
 
-os.register_at_fork(after_in_child=_threads.cache_clear)  # a forked child has none of its parent's threads
-
-
-def _in_pool(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run one hash in its turn. Whoever waits for that must hold no transaction.
-
-    It runs on a thread of the pool, not on the caller's: the allocator keeps a hash's 19 MiB with
-    the thread that had them, and requests run on many.
-    """
-    if not _pool().acquire(timeout=settings.HASH_WAIT_SECONDS):
-        raise Unavailable
+def _in_turn(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run one hash in its turn. Whoever waits for that must hold no transaction."""
     try:
-        return _threads().submit(work, *args, **kwargs).result()
-    finally:
-        _pool().release()
+        with _turns().one(within=settings.HASH_WAIT_SECONDS):
+            return work(*args, **kwargs)
+    except turns.NoTurn:
+        raise Unavailable from None
 
 
 def _normal(password: str) -> str:

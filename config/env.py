@@ -229,7 +229,8 @@ class Environment(BaseSettings):
     LOCKOUT_MINUTES: int = Field(30, ge=1, le=10_080, description="How long such a lock holds.")
     LOCKOUT_CAP: _Positive = Field(100, description="Wrong passwords in a row that disable the password.")
     HASH_POOL_SIZE: Annotated[int, Field(ge=1, le=256)] | None = Field(
-        None, description="Password hashes at once in one process; unset: CPU limit ÷ web processes."
+        None,
+        description="Password hashes at once per process; idle ones lend theirs. Unset: CPU limit ÷ web processes.",
     )
     HASH_WAIT_SECONDS: float = Field(3.0, gt=0, le=60, description="How long a hash may wait for its turn.")
 

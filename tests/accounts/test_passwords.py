@@ -116,6 +116,25 @@ class TestHash:
 
         assert User.objects.get().password == alice.password
 
+    def test_those_of_another_library_with_these_parameters_stay(self, api: Api) -> None:
+        by_django = type("Same", (Argon2PasswordHasher,), {"time_cost": 2, "memory_cost": 19456, "parallelism": 1})
+        user = enrol(ADA)
+        User.objects.filter(pk=user.pk).update(password=by_django().encode(PASSWORD, "NaClNaClNaClNaClNaClNa"))
+        before = User.objects.get().password
+
+        assert before.startswith(TODAY)
+        assert api.login(ADA, OTHER_PASSWORD).codes == ["invalid_credentials"]
+        assert api.login(ADA).status == HTTPStatus.OK
+        assert User.objects.get().password == before
+
+    @pytest.mark.parametrize(
+        "damaged", ["argon2$", "argon2$argon2id$v=19$m=1,t=1,p=1$", TODAY, f"{TODAY}a$b", TODAY * 3]
+    )
+    def test_none_fits_a_damaged_one(self, api: Api, alice: User, damaged: str) -> None:
+        User.objects.update(password=damaged)
+
+        assert api.login(alice.email).codes == ["invalid_credentials"]
+
     @pytest.mark.parametrize("nothing", ["", "!", "!unusable", "no hash at all"])
     def test_no_password_fits_where_there_is_none(self, api: Api, alice: User, nothing: str) -> None:
         User.objects.update(password=nothing)
@@ -130,11 +149,11 @@ class TestHash:
 def pool(settings: Settings) -> Iterator[ThreadPoolExecutor]:
     """Two places for hashes, a fifth of a second of patience, and threads to fill the places."""
     settings.HASH_POOL_SIZE, settings.HASH_WAIT_SECONDS = 2, 0.2
-    hashing._pool.cache_clear()
+    hashing._turns.cache_clear()
     with ThreadPoolExecutor(8) as threads:
         yield threads
         Watched.gate.set()
-    hashing._pool.cache_clear()
+    hashing._turns.cache_clear()
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
+from authsvc import turns
+
 _STOP_SECONDS = 20
 # Per process: what is accepted beyond this waits in the kernel's queue.
 _CONNECTIONS = 512
@@ -43,6 +45,7 @@ class Command(BaseCommand):
         # Imported once, here, and shared by every process: all views, and the client of the broker.
         get_resolver().url_patterns  # noqa: B018 - a property that imports
         current_app.connection_for_write().get_transport_cls()
+        turns.share(processes=settings.WEB_PROCESSES, turns=settings.HASH_POOL_SIZE)
         connections.close_all()
         # Collecting garbage writes to every object it looks at; what was made so far stays shared with the children.
         gc.collect()

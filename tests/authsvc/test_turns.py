@@ -1,0 +1,138 @@
+"""Turns at heavy work, in one process and between those of a server."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.siblings import Sibling, siblings
+
+TOO_SHORT_SECONDS = 0.3
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Sibling, Sibling]]:
+    """Two processes with one turn each."""
+    with siblings(2) as (one, other):
+        yield one, other
+
+
+def test_a_process_alone_has_its_own_turns_and_no_more() -> None:
+    with siblings(1) as (alone,):
+        alone.take("first")
+        assert alone.has("first")
+        alone.take("second")
+
+        assert not alone.has("second")
+        alone.give_back("first")
+        assert alone.comes_to_have("second")
+
+
+def test_who_has_all_the_work_borrows_from_who_has_none(pair: tuple[Sibling, Sibling]) -> None:
+    busy, _idle = pair
+    busy.take("own")
+    assert busy.has("own")
+    busy.take("borrowed")
+    assert busy.has("borrowed")
+    busy.take("third")
+
+    assert not busy.has("third")
+    busy.give_back("borrowed")
+    assert busy.comes_to_have("third")
+
+
+def test_what_the_owner_wants_comes_back_after_one_piece_of_work(pair: tuple[Sibling, Sibling]) -> None:
+    busy, owner = pair
+    busy.take("own")
+    assert busy.has("own")
+    busy.take("borrowed")
+    assert busy.has("borrowed")
+    busy.take("next", "last")
+    owner.take("wanted")
+    assert not owner.has("wanted")
+
+    busy.give_back("borrowed")
+
+    assert owner.comes_to_have("wanted")
+    assert not busy.has("next")
+    busy.give_back("own")
+    assert busy.comes_to_have("next")
+
+
+def test_nobody_borrows_what_its_owner_uses(pair: tuple[Sibling, Sibling]) -> None:
+    one, other = pair
+    one.take("its own")
+    other.take("its own")
+    assert one.has("its own")
+    assert other.has("its own")
+
+    one.take("more")
+    other.take("more")
+
+    assert not one.has("more")
+    assert not other.has("more")
+    other.give_back("its own")
+    assert other.comes_to_have("more")
+    other.give_back("more")
+    assert one.comes_to_have("more")
+
+
+def test_a_process_that_is_killed_leaves_its_turns(pair: tuple[Sibling, Sibling]) -> None:
+    killed, left = pair
+    killed.take("own")
+    assert killed.has("own")
+    killed.take("borrowed")
+    assert killed.has("borrowed")
+    left.take("wanted")
+    assert not left.has("wanted")
+
+    killed.signal(signal.SIGKILL)
+
+    assert left.comes_to_have("wanted")
+    left.take("of the dead")
+    assert left.comes_to_have("of the dead")
+
+
+def test_who_waits_for_a_frozen_sibling_is_refused_in_time(pair: tuple[Sibling, Sibling]) -> None:
+    frozen, owner = pair
+    frozen.take("own")
+    assert frozen.has("own")
+    frozen.take("borrowed")
+    assert frozen.has("borrowed")
+    frozen.signal(signal.SIGSTOP)
+
+    owner.take("wanted", within=TOO_SHORT_SECONDS)
+
+    assert owner.is_refused("wanted")
+    frozen.give_back("borrowed")
+    frozen.signal(signal.SIGCONT)
+    owner.take("again")
+    assert owner.comes_to_have("again")
+
+
+def test_who_gives_up_leaves_the_turn_to_the_next() -> None:
+    with siblings(1) as (alone,):
+        alone.take("first")
+        assert alone.has("first")
+        alone.take("impatient", within=TOO_SHORT_SECONDS)
+        assert alone.is_refused("impatient")
+        alone.take("patient")
+
+        alone.give_back("first")
+
+        assert alone.comes_to_have("patient")
+
+
+def test_three_processes_with_two_turns_each_are_at_six_works_and_never_at_more() -> None:
+    with siblings(3, turns_each=2) as crowd:
+        undone = [(one, f"work {number}") for number in range(6) for one in crowd]
+        for one, name in undone:
+            one.take(name)
+
+        while undone:
+            at_work = [(one, name) for one, name in undone if one.has(name)]
+
+            assert len(at_work) == 6
+            for one, name in at_work:
+                one.give_back(name)
+                undone.remove((one, name))
