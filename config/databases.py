@@ -6,10 +6,10 @@ from typing import Any
 from authsvc.bounded import BoundedConnection
 from config.values import Database
 
-# Per process. A process never has more threads that use the database than this: those of requests, and two that
-# watch for changes of accounts and note the activity of sessions.
+# Per process. A process never has more threads that use the database than this: those of requests, and three:
+# they watch for changes of accounts, note the activity of sessions, and do what begins after an answer.
 POOL_MAX = 10
-OTHER_THREADS = 2
+OTHER_THREADS = 3
 _POOL = {"min_size": 2, "max_size": POOL_MAX, "max_idle": 30, "timeout": 1, "connection_class": BoundedConnection}
 # The server's limits, in milliseconds, are below the client's own (`BoundedConnection`).
 _TIMEOUTS = {"statement_timeout": 3000, "lock_timeout": 2000, "idle_in_transaction_session_timeout": 10_000}

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Role, User
-from authsvc import hashing
+from authsvc import afterwards, hashing
 from authsvc.mail import delivery, mailbox
 from authsvc.mail.models import MailState, OutgoingMail
 
@@ -132,6 +132,7 @@ class Letter:
 
 def post_round() -> list[Letter]:
     """Deliver every queued mail as the worker would; return the new ones, oldest first."""
+    afterwards.finish()
     waiting = OutgoingMail.objects.filter(state=MailState.QUEUED).order_by("created_at", "id")
     return [_delivered(mail) for mail in waiting]
 

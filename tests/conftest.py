@@ -12,6 +12,9 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from accounts.models import Role, User
 from audit import triggers
+from authsvc import afterwards
+from authsvc.hashing import Argon2id
+from authsvc.lots import Lots
 from authsvc.tokens.services import access
 from authsvc.tokens.services.keys import ring
 from tests.cast import Api, enrol
@@ -44,13 +47,37 @@ def _static_files_listed_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _forgetful_process() -> Iterator[None]:
-    """Start each test with a process that remembers nothing of the one before."""
+def _forgetful_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Start each test with a process that remembers nothing of the one before.
+
+    What begins after an answer waits for whoever asks for the mails: its thread sees no test's transaction.
+    """
     ring.forget()
     access.forget()
     translation.deactivate()
+    monkeypatch.setattr(afterwards, "_begun", Lots(afterwards._do, name="never", pause_seconds=3600))
     yield
     cache.clear()
+
+
+_verdicts: dict[tuple[type[Argon2id], str, str], bool] = {}
+
+
+@pytest.fixture(autouse=True)
+def _checked_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check no password against the same hash twice: the answer is the same, and took a core for tens of milliseconds.
+
+    Nearly every test signs somebody in whose hash `cast.enrol` made once for all.
+    """
+    verify = Argon2id.verify
+
+    def recall(self: Argon2id, password: str, encoded: str) -> bool:
+        asked = (type(self), password, encoded)
+        if asked not in _verdicts:
+            _verdicts[asked] = verify(self, password, encoded)
+        return _verdicts[asked]
+
+    monkeypatch.setattr(Argon2id, "verify", recall)
 
 
 @pytest.fixture

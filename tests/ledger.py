@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import apps
 
 from audit.models import Event
+from authsvc import afterwards
 from authsvc.mail.models import OutgoingMail
 from tests.cast import Answer
 
@@ -25,6 +26,7 @@ def events() -> list[str]:
 
 def mails() -> list[tuple[str, str]]:
     """Return template and recipient of everything in the outbox, oldest first."""
+    afterwards.finish()
     rows = OutgoingMail.objects.order_by("created_at", "id").values_list("template", "recipient")
     return [(template.rpartition("/")[2], recipient) for template, recipient in rows]
 

@@ -114,6 +114,14 @@ def mail_verification(user: User | None, *, origin: Origin) -> bool:
     )
 
 
+def mail_verification_again(*, user_id: UUID, origin: Origin) -> None:
+    """Mail the link once more to an account that still waits for it."""
+    with transaction.atomic():
+        user = selectors.lock_user(user_id)
+        if user is not None and user.is_active and not user.is_verified:
+            mail_verification(user, origin=origin)
+
+
 def peek_verification(*, token: str) -> User:
     """Return whom a link would verify, changing nothing. Raises `InvalidLink`."""
     return _find(token).user

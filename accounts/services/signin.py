@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -14,7 +15,7 @@ from accounts.services import not_me, registration
 from audit import services as audit
 from audit.events import EventType, Outcome
 from audit.origin import Origin
-from authsvc import hashing
+from authsvc import afterwards, hashing
 from authsvc.errors import DomainError, ErrorCode, Kind
 from authsvc.tokens import freshness
 from authsvc.tokens.services import sessions
@@ -97,16 +98,16 @@ def grant(user: User, *, amr: Sequence[str], device: Presented, origin: Origin, 
 
 
 def _refused(user: User | None, reason: Refusal, *, origin: Origin) -> DomainError:
-    """Record a refusal, and mail the link that an unverified account waits for; return what to raise."""
-    with transaction.atomic():
-        audit.record(
-            EventType.ACCOUNT_SIGNIN_FAILED,
-            origin=origin,
-            subject=user.audit_key if user else None,
-            outcome=Outcome.FAILURE,
-            metadata={"reason": reason.value},
-        )
-        registration.mail_verification(user if reason is Refusal.UNVERIFIED else None, origin=origin)
-    if reason is Refusal.UNVERIFIED and not settings.REGISTRATION_NEUTRAL:
-        return EmailNotVerified()
-    return InvalidCredentials()
+    """Record a refusal, and have the link mailed that an unverified account waits for; return what to raise."""
+    audit.record(
+        EventType.ACCOUNT_SIGNIN_FAILED,
+        origin=origin,
+        subject=user.audit_key if user else None,
+        outcome=Outcome.FAILURE,
+        metadata={"reason": reason.value},
+    )
+    if user is None or reason is not Refusal.UNVERIFIED:
+        return InvalidCredentials()
+    # Afterwards, or the time of this refusal would tell it from the others.
+    afterwards.begin(partial(registration.mail_verification_again, user_id=user.pk, origin=origin))
+    return InvalidCredentials() if settings.REGISTRATION_NEUTRAL else EmailNotVerified()

@@ -1,14 +1,8 @@
 """The way into the outbox: `enqueue`."""
 
-import logging
-import os
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache, partial
-from queue import Empty, Full, Queue
-from threading import Lock, Thread
 from uuid import UUID
 
 from django.conf import settings
@@ -17,10 +11,9 @@ from django.db.models.functions import Now
 
 from audit.insertion import insert
 from authsvc.compiled import CompiledValues
+from authsvc.lots import Lots
 from authsvc.mail import tasks
 from authsvc.mail.models import OutgoingMail
-
-_log = logging.getLogger(__name__)
 
 
 def enqueue(
@@ -62,51 +55,6 @@ def _recent(_vendor: str, count: int, seconds: int) -> CompiledValues:
     return CompiledValues(recent.values_list("pk")[: count + 1], placeholders=(recipient, template, lane))
 
 
-class Announcements:
-    """Tells the broker about new mails from a thread of its own, and forgets when it cannot.
-
-    A request must not wait for the broker, be it dead, slow or frozen. Whatever is dropped here
-    is found by the sweep within seconds. What comes together is announced together: a connection
-    costs more than many mails.
-    """
-
-    def __init__(self, *, capacity: int = 1000, pause_seconds: float = 0.2) -> None:
-        """Hold up to `capacity` ids for the thread; more are dropped. Each lot is collected for `pause_seconds`."""
-        self._capacity = capacity
-        self._pause_seconds = pause_seconds
-        self.reset()
-
-    def reset(self) -> None:
-        """Start afresh, as a forked child must: it inherits the locks but not the thread."""
-        self._waiting: Queue[UUID] = Queue(self._capacity)
-        self._starting = Lock()
-        self._thread: Thread | None = None
-
-    def add(self, mail_id: UUID) -> None:
-        """Have a mail announced soon. Never waits, never raises for the broker's sake."""
-        with suppress(Full):
-            self._waiting.put_nowait(mail_id)
-        if self._thread is None or not self._thread.is_alive():
-            self._start()
-
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = Thread(target=self._run, name="mail-announcements", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            lot = [self._waiting.get()]
-            time.sleep(self._pause_seconds)
-            with suppress(Empty):
-                while True:
-                    lot.append(self._waiting.get_nowait())
-            try:
-                tasks.announce(lot)
-            except Exception as failure:  # noqa: BLE001 - the thread outlives whatever the broker does
-                _log.warning("%d mails left to the sweep: %s", len(lot), type(failure).__name__)
-
-
-_announcements = Announcements()
-os.register_at_fork(after_in_child=_announcements.reset)
+# A request must not wait for the broker, be it dead, slow or frozen; what is not announced is found by the sweep within
+# seconds. What comes together is announced together: a connection costs more than many mails.
+_announcements: Lots[UUID] = Lots(tasks.announce, name="mail-announcements", pause_seconds=0.2)

@@ -216,6 +216,15 @@ class TestRefusal:
         assert api.verify(letter.token).status == HTTPStatus.OK
         assert api.login("fresh@example.org").status == HTTPStatus.OK
 
+    @pytest.mark.parametrize(
+        "change", [{"verified_at": timezone.now()}, {"is_active": False}], ids=["verified", "inactive"]
+    )
+    def test_who_needs_it_no_more_when_it_is_made_gets_none(self, api: Api, change: dict[str, object]) -> None:
+        api.login("fresh@example.org")
+        User.objects.filter(email="fresh@example.org").update(**change)
+
+        assert mails() == []
+
     def test_nothing_else_mails_anybody(self, api: Api) -> None:
         for email, password, reason in self.ATTEMPTS:
             if reason != "unverified":

@@ -3,15 +3,16 @@
 import socket
 import time
 from collections.abc import Iterator
-from uuid import uuid4
+from queue import SimpleQueue
+from uuid import UUID, uuid4
 
 import pytest
 from celery import Celery
 from django.db import transaction
 
+from authsvc.lots import Lots
 from authsvc.mail import queue, tasks
 from authsvc.mail.models import OutgoingMail
-from authsvc.mail.queue import Announcements
 from config.celery import app
 from tests.authsvc.mail.conftest import Queue
 
@@ -45,7 +46,7 @@ def frozen_broker() -> Iterator[Celery]:
 def _announcing_to(url: str) -> Iterator[Celery]:
     other = Celery("other", broker=url, set_as_current=False)
     other.set_default()
-    own, queue._announcements = queue._announcements, Announcements(capacity=3, pause_seconds=0)
+    own, queue._announcements = queue._announcements, Lots(tasks.announce, name="test", pause_seconds=0, capacity=3)
     time.sleep(2 * own._pause_seconds)  # what earlier tests announced goes to their broker
     yield other
     queue._announcements = own
@@ -95,16 +96,11 @@ def test_a_broker_that_does_not_answer_delays_nobody(state: str, request: pytest
 
 @pytest.mark.django_db(transaction=True)
 def test_announcements_go_to_the_configured_broker_from_any_thread() -> None:
-    found = []
+    found: SimpleQueue[Celery] = SimpleQueue()
 
-    announcements = Announcements()
-    announcements._run = lambda: found.append(tasks.deliver.app)  # type: ignore[method-assign]
-    announcements._start()
-    thread = announcements._thread
-    assert thread is not None
-    thread.join(PATIENCE)
+    Lots[UUID](lambda _lot: found.put(tasks.deliver.app), name="test", pause_seconds=0).add(uuid4())
 
-    assert found[0].conf.broker_url == app.conf.broker_url
+    assert found.get(timeout=PATIENCE).conf.broker_url == app.conf.broker_url
 
 
 def test_the_configured_broker_takes_announcements_into_the_queue_of_mails() -> None:

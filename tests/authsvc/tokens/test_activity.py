@@ -18,8 +18,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from authsvc.lots import Lots
 from authsvc.tokens import activity
-from authsvc.tokens.activity import Notes
 from authsvc.tokens.models import Session, SessionQuerySet
 from tests.cast import Api
 from tests.crowd import at_once
@@ -27,6 +27,7 @@ from tests.lineage import Tokens, change, refused, row
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
+Notes = Lots[UUID]
 MINUTE = timedelta(minutes=1)
 PATIENCE = 10.0
 
@@ -34,10 +35,10 @@ PATIENCE = 10.0
 @pytest.fixture
 def notes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Notes]:
     """Notes that are written down soon, by a thread that this test starts."""
-    quick = Notes(pause_seconds=0.05)
+    quick = Lots(activity._write, name="quick", pause_seconds=0.05)
     monkeypatch.setattr(activity, "_notes", quick)
     yield quick
-    eventually(lambda: not quick._used)
+    eventually(lambda: not quick._waiting)
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_within_a_minute_nothing_is_noted(api: Api, hers: Tokens, notes: Notes) 
 
     api.me(hers["accessToken"])
 
-    assert (notes._used, notes._thread) == (set(), None)
+    assert (notes._waiting, notes._thread) == ({}, None)
 
 
 def test_a_refused_request_is_no_activity(api: Api, hers: Tokens, notes: Notes) -> None:
@@ -127,7 +128,7 @@ def test_what_another_process_noted_meanwhile_is_left_alone(hers: Tokens, notes:
 def test_many_sessions_are_written_by_one_statement(alice: User, notes: Notes) -> None:
     with CaptureQueriesContext(connection) as captured:
         for _ in range(100):
-            notes._used.add(uuid4())
+            notes._waiting[uuid4()] = None
         notes.flush()
 
     assert [query["sql"].split()[0] for query in captured if query["sql"].startswith("UPDATE")] == ["UPDATE"]
@@ -153,12 +154,12 @@ def test_it_keeps_nobody_signed_in(api: Api, hers: Tokens, notes: Notes) -> None
 
 
 def test_no_more_than_so_many_are_remembered(notes: Notes) -> None:
-    small = Notes(capacity=3, pause_seconds=60)
+    small = Lots(activity._write, name="small", pause_seconds=60, capacity=3)
 
     for _ in range(10):
         small.add(uuid4())
 
-    assert len(small._used) == 3
+    assert len(small._waiting) == 3
 
 
 def test_a_dead_database_costs_a_request_nothing_and_the_thread_goes_on(
@@ -186,7 +187,7 @@ def test_a_dead_database_costs_a_request_nothing_and_the_thread_goes_on(
 def test_what_another_transaction_holds_is_not_waited_for(api: Api, alice: User, hers: Tokens, notes: Notes) -> None:
     other: Tokens = api.login(alice.email).data
     active(other, timezone.now() - 60 * MINUTE)
-    notes._used = {UUID(tokens["session"]["id"]) for tokens in (hers, other)}
+    notes._waiting = dict.fromkeys(UUID(tokens["session"]["id"]) for tokens in (hers, other))
     if connection.vendor != "postgresql":  # SQLite has one writer at a time, so nobody holds some rows only
         notes.flush()
         assert timezone.now() - last_activity(other) < MINUTE
