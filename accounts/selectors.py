@@ -53,14 +53,20 @@ def address_is_held(address: str, *, against: User) -> bool:
     To be asked after the write that takes the address, in its transaction: whoever had it until
     then has let go of it by a commit that this sees.
     """
-    return bool(_undos(connection.vendor).run(address, against.pk, address))
+    return who_may_undo(address, against=against) is not None
+
+
+def who_may_undo(address: str, *, against: User) -> UUID | None:
+    """Return who else than an account may get an address back by an undo: one of them, as `address_is_held`."""
+    found = _undos(connection.vendor).run(address, against.pk, address)
+    return found[0][0] if found else None
 
 
 @lru_cache(maxsize=2)
 def _undos(_vendor: str) -> CompiledValues:
     address, person, present = "address", UUID(int=1), "present address"
     undos = open_tokens(Purpose.UNDO_EMAIL).filter(address=address).exclude(user_id=person).exclude(user__email=present)
-    return CompiledValues(undos.values_list("pk")[:1], placeholders=(address, person, present))
+    return CompiledValues(undos.values_list("user_id")[:1], placeholders=(address, person, present))
 
 
 def has_signed_in_from(user: User, ip: str | None) -> bool:

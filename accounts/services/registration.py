@@ -43,7 +43,11 @@ class EmailTaken(DomainError):
 
 
 class _AddressHeld(Exception):
-    """The address may still come back to somebody who had it."""
+    """The address may still come back to somebody who had it, by id."""
+
+    def __init__(self, holder: UUID) -> None:
+        super().__init__()
+        self.holder = holder
 
 
 class PasswordRequired(DomainError):
@@ -79,9 +83,9 @@ def register(
             return _create(name=name, email=email, password_hash=password_hash, locale=locale, origin=origin, keep=keep)
         except IntegrityError:
             owner = User.objects.filter(email=email).first()
-        except _AddressHeld:
+        except _AddressHeld as held:
             shown = User(name=name, email=email, locale=locale)
-            _refuse_held(email, locale=locale, origin=origin, keep=partial(keep, shown))
+            _refuse_held(email, holder=held.holder, locale=locale, origin=origin, keep=partial(keep, shown))
             return shown
     if owner is None:
         raise Unavailable
@@ -194,40 +198,13 @@ def _find(token: str) -> OneTimeToken:
 def _create(*, name: str, email: str, password_hash: str, locale: str, origin: Origin, keep: Keep[User]) -> User:
     with transaction.atomic():
         user = User.objects.create_user(email=email, name=name, password_hash=password_hash, locale=locale)
-        if selectors.address_is_held(email, against=user):
-            raise _AddressHeld
-        mail_verification(user, origin=origin)
+        holder = selectors.who_may_undo(email, against=user)
+        if holder is not None:
+            raise _AddressHeld(holder)
+        links.mail_first(user, purpose=Purpose.VERIFY_EMAIL, lifetime=VERIFICATION_LIFE, letter=emails.verification)
         audit.record(EventType.ACCOUNT_REGISTRATION_CREATED, origin=origin, subject=user.audit_key)
         keep(user)
     return user
-
-
-def _refuse_taken(owner: User, *, subject: UUID | None, origin: Origin, keep: Callable[[], None]) -> None:
-    with transaction.atomic():
-        if settings.REGISTRATION_NEUTRAL and owner.is_verified:  # nobody else has shown that the mailbox is theirs
-            _tell_owner(owner)
-        else:
-            mail_verification(None, origin=origin)
-        audit.record(EventType.ACCOUNT_REGISTRATION_REFUSED, origin=origin, subject=subject, outcome=Outcome.REFUSED)
-        if settings.REGISTRATION_NEUTRAL:
-            keep()
-    if not settings.REGISTRATION_NEUTRAL:
-        raise EmailTaken
-
-
-def _tell_owner(owner: User) -> None:
-    """Tell the owner of an address that somebody tried to register it, within `LIMIT_MAIL`: anybody can try."""
-    with transaction.atomic():
-        selectors.lock_user(owner.pk)
-        mail = emails.already_registered(user=owner)
-        transaction.set_rollback(not queue.within_limit(mail))
-
-
-def _refuse_held(email: str, *, locale: str, origin: Origin, keep: Callable[[], None]) -> None:
-    """Refuse an address that may still come back to whoever had it: nameless, the mailbox may have changed hands."""
-    _refuse_taken(
-        User(email=email, name="", locale=locale, verified_at=timezone.now()), subject=None, origin=origin, keep=keep
-    )
 
 
 def _repeat(owner: User, *, same_password: bool, origin: Origin, keep: Callable[[], None]) -> None:
@@ -237,18 +214,52 @@ def _repeat(owner: User, *, same_password: bool, origin: Origin, keep: Callable[
     """
     event = EventType.ACCOUNT_REGISTRATION_REPEATED if same_password else EventType.ACCOUNT_REGISTRATION_CONTESTED
     with transaction.atomic():
-        user = User.objects.select_for_update().filter(pk=owner.pk).first()
+        user = selectors.lock_user(owner.pk)
         if user is None:
             raise Unavailable  # dropped in this moment: the same call once more registers anew
-        if not user.is_verified and user.is_active:
+        waits = not user.is_verified and user.is_active
+        if waits:
             if not same_password and user.has_usable_password():
                 user.set_unusable_password()
                 user.save(update_fields=["password", "updated_at"])
             mail_verification(user, origin=origin)
             audit.record(event, origin=origin, subject=user.audit_key)
             keep()
-            return
-    _refuse_taken(user, subject=user.audit_key, origin=origin, keep=keep)
+        else:
+            _refuse_taken(user, subject=user.audit_key, origin=origin, keep=keep)
+    if not waits:
+        _say_that_it_is_taken()
+
+
+def _refuse_held(email: str, *, holder: UUID, locale: str, origin: Origin, keep: Callable[[], None]) -> None:
+    """Refuse an address that may still come back to whoever had it: nameless, the mailbox may have changed hands."""
+    nameless = User(email=email, name="", locale=locale, verified_at=timezone.now())
+    with transaction.atomic():
+        selectors.lock_user(holder)
+        _refuse_taken(nameless, subject=None, origin=origin, keep=keep)
+    _say_that_it_is_taken()
+
+
+def _refuse_taken(owner: User, *, subject: UUID | None, origin: Origin, keep: Callable[[], None]) -> None:
+    """Tell the owner of an address that somebody tried to register it, in a transaction that has locked them."""
+    if settings.REGISTRATION_NEUTRAL and owner.is_verified:  # nobody else has shown that the mailbox is theirs
+        _tell_owner(owner)
+    else:
+        mail_verification(None, origin=origin)
+    audit.record(EventType.ACCOUNT_REGISTRATION_REFUSED, origin=origin, subject=subject, outcome=Outcome.REFUSED)
+    if settings.REGISTRATION_NEUTRAL:
+        keep()
+
+
+def _tell_owner(owner: User) -> None:
+    with transaction.atomic():  # within `LIMIT_MAIL`: anybody can try
+        mail = emails.already_registered(user=owner)
+        transaction.set_rollback(not queue.within_limit(mail))
+
+
+def _say_that_it_is_taken() -> None:
+    if not settings.REGISTRATION_NEUTRAL:
+        raise EmailTaken
 
 
 def _password_of_the_owner(user: User, password: str | None) -> str | None:

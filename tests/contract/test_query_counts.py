@@ -165,11 +165,11 @@ def test_a_failed_sign_in_costs_the_same_whoever_it_names(api: Api, alice: User,
     assert costs == [(1, 1, 0)] * 4
 
 
-def test_a_registration_costs_ten_statements(api: Api, warm: None, watched: Watched) -> None:
+def test_a_registration_costs_seven_statements(api: Api, warm: None, watched: Watched) -> None:
     with watched() as cost:
         assert good(api.register("ada@example.org"))
 
-    assert cost.all == (5, 4, 0)
+    assert cost.all == (3, 4, 0)
 
 
 def test_a_verification_costs_five_statements(api: Api, warm: None, watched: Watched) -> None:
