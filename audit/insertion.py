@@ -7,7 +7,7 @@ and registrations write several rows each; here only the values are prepared ane
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Model
 from django.db.models.constants import OnConflict
 from django.db.models.sql import InsertQuery
@@ -19,6 +19,7 @@ def insert(row: Model, *, unless_known: bool = False) -> bool:
     With `unless_known` a row that breaks a unique constraint is left out, otherwise `IntegrityError`
     is raised.
     """
+    connection = connections[DEFAULT_DB_ALIAS]  # looked up once: behind its usual name it is looked up for every use
     sql = _statement(connection.vendor, row.__class__, unless_known)
     values = [
         field.get_db_prep_save(field.pre_save(row, add=True), connection=connection)

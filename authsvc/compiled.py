@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet
 from django.db.models.query import get_related_populators
 from django.db.models.sql import UpdateQuery
@@ -27,12 +28,12 @@ class _Compiled:
         plain = [getattr(param, "obj", param) for param in self._params]  # psycopg wraps bytes
         self._places = [plain.index(_comparable(value)) for value in placeholders]
 
-    def bound(self, values: Sequence[Value]) -> list[Any]:
-        """Return the parameters with `values` in the places of the placeholders."""
+    def execute(self, database: BaseDatabaseWrapper, cursor: Any, values: Sequence[Value]) -> None:
+        """Run the statement with `values` in the places of the placeholders."""
         params = self._params.copy()
         for place, value in zip(self._places, values, strict=True):
-            params[place] = _adapted(value)
-        return params
+            params[place] = _adapted(value, database)
+        cursor.execute(self.sql, params)
 
 
 class CompiledUpdate:
@@ -46,8 +47,9 @@ class CompiledUpdate:
 
     def run(self, *values: Value) -> int:
         """Update with these values; return how many rows changed."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._statement.sql, self._statement.bound(values))
+        database = _database()
+        with database.cursor() as cursor:
+            self._statement.execute(database, cursor, values)
             return int(cursor.rowcount)
 
 
@@ -70,14 +72,15 @@ class CompiledLookup:
 
     def first(self, *values: Value) -> Any | None:
         """Return the row of these values, its related rows set, or nothing."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._statement.sql, self._statement.bound(values))
+        database = _database()
+        with database.cursor() as cursor:
+            self._statement.execute(database, cursor, values)
             found = cursor.fetchone()
-        return None if found is None else self._instance(list(found))
+        return None if found is None else self._instance(list(found), database)
 
-    def _instance(self, row: list[Any]) -> Any:
-        _convert(row, self._converters)
-        instance = self._model.from_db(connection.alias, self._names, row[self._columns])
+    def _instance(self, row: list[Any], database: BaseDatabaseWrapper) -> Any:
+        _convert(row, self._converters, database)
+        instance = self._model.from_db(database.alias, self._names, row[self._columns])
         for related in self._related:
             related.populate(row, instance)
         for name, place in self._computed.items():
@@ -97,25 +100,31 @@ class CompiledValues:
 
     def run(self, *values: Value) -> list[tuple[Any, ...]]:
         """Return the rows of these values."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._statement.sql, self._statement.bound(values))
+        database = _database()
+        with database.cursor() as cursor:
+            self._statement.execute(database, cursor, values)
             found = [list(row) for row in cursor.fetchall()]
         for row in found:
-            _convert(row, self._converters)
+            _convert(row, self._converters, database)
         return [tuple(row) for row in found]
 
 
-def _convert(row: list[Any], converters: Sequence[tuple[int, Any]]) -> None:
+def _database() -> BaseDatabaseWrapper:
+    """Return this thread's connection itself: behind its usual name it is looked up for every use."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
+def _convert(row: list[Any], converters: Sequence[tuple[int, Any]], database: BaseDatabaseWrapper) -> None:
     for place, (functions, expression) in converters:
         for convert in functions:
-            row[place] = convert(row[place], expression, connection)
+            row[place] = convert(row[place], expression, database)
 
 
-def _adapted(value: Value) -> Any:
+def _adapted(value: Value, database: Any) -> Any:
     if isinstance(value, bytes):
-        return connection.Database.Binary(value)  # type: ignore[attr-defined] # the module of the driver
-    return value if isinstance(value, str) or connection.features.has_native_uuid_field else value.hex
+        return database.Database.Binary(value)
+    return value if isinstance(value, str) or database.features.has_native_uuid_field else value.hex
 
 
 def _comparable(value: Value) -> Any:
-    return value if isinstance(value, bytes) else _adapted(value)
+    return value if isinstance(value, bytes) else _adapted(value, _database())
