@@ -16,10 +16,11 @@ from accounts.api.serializers import (
     VerifyEmailQuery,
     user_object,
 )
-from accounts.services import registration
+from accounts.services import registration, verification
 from accounts.services.links import InvalidLink
 from accounts.services.password_rules import WeakPassword
-from accounts.services.registration import EmailTaken, PasswordRequired
+from accounts.services.registration import EmailTaken
+from accounts.services.verification import PasswordRequired
 from authsvc.http.openapi import documented
 from authsvc.http.origin import origin_of
 from authsvc.http.views import ApiView
@@ -70,7 +71,7 @@ class VerifyEmailView(ApiView):
 
     def head(self, request: Request) -> Response:
         """Tell whether a link is good, and verify nothing: HEAD is how scanners look at links."""
-        person = registration.peek_verification(**self.queried(VerifyEmailQuery))
+        person = verification.peek_verification(**self.queried(VerifyEmailQuery))
         return self.done(_("Your address is verified."), user_object(person))
 
     @documented(
@@ -88,7 +89,7 @@ class VerifyEmailView(ApiView):
         return self._verify(request, **self.validated(VerifyEmailInput))
 
     def _verify(self, request: Request, *, token: str, password: str | None = None) -> Response:
-        user = registration.verify_email(token=token, password=password, origin=origin_of(request))
+        user = verification.verify_email(token=token, password=password, origin=origin_of(request))
         return self.done(_("Your address is verified."), user_object(user))
 
 
@@ -104,5 +105,5 @@ class ResendVerificationView(ApiView):
 
         It goes only to an address that waits for one; the answer is always the same.
         """
-        registration.resend_verification(**self.validated(EmailInput), origin=origin_of(request))
+        verification.resend_verification(**self.validated(EmailInput), origin=origin_of(request))
         return self.done(_("If the address waits for verification, a link is on its way."), status=202)

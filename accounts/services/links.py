@@ -85,17 +85,3 @@ def mail(
         one_time.register(token=token, purpose=purpose, user=reader, mail=outgoing, lifetime=lifetime, code=code)
         transaction.set_rollback(not (is_there and goes_out))
     return is_there and goes_out
-
-
-def mail_first(user: User, *, purpose: Purpose, lifetime: timedelta, letter: Letter) -> None:
-    """Mail the first link of an account that the caller's transaction has inserted, unless `LIMIT_MAIL` forbids it.
-
-    Nobody else sees the account yet, and its owner has signed in from nowhere: there is nothing to lock, to
-    void or to look up.
-    """
-    token = crypto.new_token()
-    outgoing = letter(user=user, token=token, lane="")
-    if queue.within_limit(outgoing):  # the address may have had mails of an account that is gone
-        one_time.register(token=token, purpose=purpose, user=user, mail=outgoing, lifetime=lifetime)
-    else:
-        outgoing.delete()

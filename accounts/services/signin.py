@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import selectors
 from accounts.models import User
-from accounts.services import not_me, registration
+from accounts.services import not_me, verification
 from audit import services as audit
 from audit.events import EventType, Outcome
 from audit.origin import Origin
@@ -109,5 +109,5 @@ def _refused(user: User | None, reason: Refusal, *, origin: Origin) -> DomainErr
     if user is None or reason is not Refusal.UNVERIFIED:
         return InvalidCredentials()
     # Afterwards, or the time of this refusal would tell it from the others.
-    afterwards.begin(partial(registration.mail_verification_again, user_id=user.pk, origin=origin))
+    afterwards.begin(partial(verification.mail_verification_again, user_id=user.pk, origin=origin))
     return InvalidCredentials() if settings.REGISTRATION_NEUTRAL else EmailNotVerified()

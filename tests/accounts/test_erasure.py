@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from accounts import selectors, tasks
 from accounts.models import ErasureRequest, Role, User
-from accounts.services import housekeeping, lifecycle, registration, staff
+from accounts.services import housekeeping, lifecycle, staff, verification
 from audit import services as audit
 from audit.events import EventType
 from audit.models import Event
@@ -267,7 +267,7 @@ def test_a_link_asked_for_in_the_moment_of_an_erasure_is_as_if_asked_by_nobody(a
     gone = User.objects.get(pk=alice.pk)
     lifecycle.erase(user_id=alice.pk, origin=OPERATOR)
 
-    assert registration.mail_verification(gone, origin=OPERATOR) is False
+    assert verification.mail_verification(gone, origin=OPERATOR) is False
 
     assert mails() == []
 

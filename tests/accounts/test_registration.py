@@ -19,6 +19,7 @@ from accounts.services import registration
 from audit.models import Event
 from audit.origin import Origin
 from authsvc.errors import Unavailable
+from authsvc.tokens.models import OneTimeToken
 from tests.cast import OTHER_PASSWORD, PASSWORD, V1, Answer, Api, enrol, post_round
 from tests.ledger import events, mails, spoken, stored
 
@@ -225,6 +226,17 @@ def test_a_service_that_is_not_neutral_says_that_an_address_is_taken(
     assert (answer.status, answer.problems) == (HTTPStatus.CONFLICT, {"email": "email_taken"})
     assert User.objects.values().get() == before
     assert (mails(), events()) == ([], ["account.registration.refused"])
+
+
+@pytest.mark.both_databases
+def test_an_address_that_is_registered_and_given_up_again_and_again_gets_no_more_mails_than_others(api: Api) -> None:
+    for _ in range(4):
+        assert api.register(ADA).status == HTTPStatus.CREATED
+        User.objects.get(email=ADA).delete()
+    assert api.register(ADA).status == HTTPStatus.CREATED
+
+    assert mails() == [("verify_email", ADA)] * 3
+    assert OneTimeToken.objects.count() == 0
 
 
 def test_a_service_that_is_not_neutral_mails_the_link_of_an_unverified_account_again(

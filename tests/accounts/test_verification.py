@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.services import registration
+from accounts.services import verification
 from accounts.services.links import InvalidLink
 from audit.models import Event
 from audit.origin import Origin
@@ -272,11 +272,11 @@ def test_a_link_is_for_the_account_as_it_was(
     ids=lambda change: next(iter(change)),
 )
 def test_a_change_after_the_link_was_read_is_not_overtaken(token: str, change: dict[str, object]) -> None:
-    as_read = registration._find(token)
+    as_read = verification._find(token)
     User.objects.update(**change)
     before = stored()
 
-    assert not registration._verify(as_read, new_hash=None, origin=ORIGIN)
+    assert not verification._verify(as_read, new_hash=None, origin=ORIGIN)
 
     assert stored() == before
 
@@ -322,7 +322,7 @@ class TestThisWasNotMe:
     def test_it_deletes_the_account_and_its_links(self, api: Api, token: str) -> None:
         user = ada()
 
-        registration.drop_registration(token=token, origin=ORIGIN)
+        verification.drop_registration(token=token, origin=ORIGIN)
 
         assert (User.objects.count(), OneTimeToken.objects.count()) == (0, 0)
         assert events() == ["account.registration.created", "account.registration.dropped"]
@@ -337,7 +337,7 @@ class TestThisWasNotMe:
         before = stored()
 
         with pytest.raises(InvalidLink):
-            registration.drop_registration(token=token, origin=ORIGIN)
+            verification.drop_registration(token=token, origin=ORIGIN)
 
         assert stored() == before
 
@@ -346,7 +346,7 @@ class TestThisWasNotMe:
         before = stored()
 
         with pytest.raises(InvalidLink):
-            registration.drop_registration(token=token, origin=ORIGIN)
+            verification.drop_registration(token=token, origin=ORIGIN)
 
         assert stored() == before
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from accounts.services import registration
+from accounts.services import verification
 from accounts.services.links import InvalidLink
 from audit.origin import Origin
 from authsvc.tokens.models import OneTimeToken
@@ -175,7 +175,7 @@ def test_an_account_is_verified_or_dropped_and_never_both(api: Api, _round: int)
 
     def drop() -> bool:
         try:
-            registration.drop_registration(token=token, origin=ORIGIN)
+            verification.drop_registration(token=token, origin=ORIGIN)
         except InvalidLink:
             return False
         return True

@@ -7,7 +7,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from accounts.api.pages.base import Context, LinkPage
-from accounts.services import registration
+from accounts.services import verification
 from audit.origin import Origin
 
 
@@ -21,7 +21,7 @@ class VerifyEmailPage(LinkPage):
 
     def peek(self, *, token: str) -> Context | None:
         """Show who registered; a link that was used already has nothing left to do."""
-        person = registration.peek_verification(token=token)
+        person = verification.peek_verification(token=token)
         if person.is_verified:
             return None
         return {
@@ -33,7 +33,7 @@ class VerifyEmailPage(LinkPage):
     def act(self, action: str, *, token: str, form: QueryDict, origin: Origin) -> Context:
         """Verify the address or delete the registration."""
         if action == "drop":
-            registration.drop_registration(token=token, origin=origin)
+            verification.drop_registration(token=token, origin=origin)
             return {"dropped": True, "title": _("Registration deleted"), "sign_in_url": ""}
-        registration.verify_email(token=token, password=form.get("password") or None, origin=origin)
+        verification.verify_email(token=token, password=form.get("password") or None, origin=origin)
         return {}
