@@ -37,15 +37,20 @@ def of_growth(figures: Figures, small: str, large: str) -> str:
 def load_table(figures: Figures, load: str, title: str) -> str:
     """Return the table of one load: rates, what the service reaches of each, and CPU time per request."""
     rows = figures.rows(load)
-    bare = figures.spread(speed.HASHES, speed.BARE) if load in _HASHING else None
+    bare = figures.spreads(speed.HASHES) if load in _HASHING else {}
     ours = figures.row(load, rows[0].system) if rows else None
-    body = [_load_row(row, ours, bare) for row in rows]
+    body = [_load_row(row, ours, list(bare.values())) for row in rows]
     head = ["system", "requests/s", f"{rows[0].system} reaches" if rows else "", "p95 ms"]
-    head += ["of the bare hash limit", *(f"{part} µs" for part in PARTS), "failures", "CPUs busy elsewhere"]
+    head += [
+        f"of bare {' / '.join(bare)}" if bare else "of the bare hash",
+        *(f"{part} µs" for part in PARTS),
+        "failures",
+        "CPUs busy elsewhere",
+    ]
     return f"### {title}\n\n{_table(head, body)}"
 
 
-def _load_row(row: Row, ours: Row | None, bare: Spread | None) -> list[str]:
+def _load_row(row: Row, ours: Row | None, bare: Sequence[Spread]) -> list[str]:
     if not row.is_valid:
         reason = row.first_failure.replace("|", "/").replace("\n", " ")[:100]
         return [row.system, f"INVALID: {reason}", *["-"] * 7, str(row.failed), _number(row.elsewhere, 2)]
@@ -54,7 +59,7 @@ def _load_row(row: Row, ours: Row | None, bare: Spread | None) -> list[str]:
         _number(row.rate, 0 if row.rate.middle >= 100 else 1),  # noqa: PLR2004
         "-" if ours is None or ours.system == row.system else targets.ratio(ours.rate, row.rate),
         _number(row.p95, 1, scale=1000),
-        "-" if bare is None else f"{row.rate.middle / bare.middle:.0%}",
+        " / ".join(f"{row.rate.middle / limit.middle:.0%}" for limit in bare) or "-",
         *(f"{row.microseconds(part).middle:.0f}" for part in PARTS),
         "0",
         _number(row.elsewhere, 2),
@@ -74,13 +79,12 @@ def _beside_table(figures: Figures) -> str:
 
 
 def _limit_line(figures: Figures) -> str:
-    hashes, cpu = figures.spread(speed.HASHES, speed.BARE), figures.spread(speed.HASH_CPU, speed.BARE)
-    lines = []
-    if hashes and cpu:
-        lines.append(
-            f"Bare Argon2id (t=2, m=19456 KiB, p=1) on two processes: {_number(hashes, 1)} per second, "
-            f"{cpu.middle * 1e6:.0f} CPU µs each."
-        )
+    cpu = figures.spreads(speed.HASH_CPU)
+    lines = [
+        f"Bare Argon2id (t=2, m=19456 KiB, p=1) by {library} on two processes: {_number(hashes, 1)} per second, "
+        f"{cpu[library].middle * 1e6:.0f} CPU µs each."
+        for library, hashes in figures.spreads(speed.HASHES).items()
+    ]
     for system, mails in figures.spreads(speed.MAILS).items():
         lines.append(f"Mail delivery of {system}, measured apart: {_number(mails, 0)} mails/s.")
     return "\n".join(lines)

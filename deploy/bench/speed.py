@@ -14,7 +14,7 @@ WARM_UP_SECONDS = 1.0
 # Names of what is one number a round.
 HASHES, HASH_CPU, MAILS = "hashes", "hash CPU", "mails"
 START, WEB_MEMORY, OTHER_MEMORY = "start", "web memory", "other memory"
-BARE = "bare Argon2id"
+BARE = limits.ARGON2_CFFI
 
 Report = Callable[[str], None]
 
@@ -27,7 +27,7 @@ def measure(systems: Sequence[System], loads: Sequence[str], *, rounds: int, sec
     figures = Figures()
     people = workloads.names(users=USERS, spread_over=USERS)
     for number in range(1, rounds + 1):
-        report(f"round {number} of {rounds}: start, and the bare hash limit")
+        report(f"round {number} of {rounds}: start, and the bare hash limits")
         _start_and_limit(systems, figures, seconds=seconds)
         for load in loads:
             report(f"round {number} of {rounds}: {load}")
@@ -55,9 +55,10 @@ def run(system: System, load: str, people: Sequence[str], figures: Figures, *, s
 def _start_and_limit(systems: Sequence[System], figures: Figures, *, seconds: float) -> None:
     for system in systems:
         figures.add_value(START, system.name, seconds_to_first_answer(system, cwd=ROOT))
-    limit = limits.measure(seconds)
-    figures.add_value(HASHES, BARE, limit.per_second)
-    figures.add_value(HASH_CPU, BARE, limit.cpu_seconds)
+    for library in (BARE, limits.LIBSODIUM):
+        limit = limits.measure(library, seconds)
+        figures.add_value(HASHES, library, limit.per_second)
+        figures.add_value(HASH_CPU, library, limit.cpu_seconds)
 
 
 def _weigh(system: System, figures: Figures) -> None:

@@ -58,7 +58,7 @@ def _hashing(figures: Figures) -> Iterator[Verdict]:
         if ours is None or bare is None:
             continue
         reached = ours.rate.middle / bare.middle
-        yield Verdict(load, f"≥ {share:.0%} of the bare hash limit", f"{reached:.0%}", reached >= share)
+        yield Verdict(load, f"≥ {share:.0%} of the bare hash by {BARE}", f"{reached:.0%}", reached >= share)
         if factor is not None:
             yield from _times(ours, figures.row(load, DJ_REST_AUTH), factor)
             yield from _times(ours, figures.row(load, DJOSER), factor)
