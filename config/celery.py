@@ -34,7 +34,7 @@ app.conf.update(
     # Queues: mail never waits behind housekeeping, which one worker serves as well.
     task_queues=[Queue(MAIL), Queue(HOUSEKEEPING)],
     task_default_queue=HOUSEKEEPING,
-    task_routes={"authsvc.mail.tasks.deliver": {"queue": MAIL}, "authsvc.mail.tasks.sweep": {"queue": MAIL}},
+    task_routes={f"authsvc.mail.tasks.{task}": {"queue": MAIL} for task in ("deliver", "announce_each", "sweep")},
     # Tasks are safe to run twice and name rows by id: a job is done when it is done, whoever dies meanwhile.
     task_acks_late=True,
     task_reject_on_worker_lost=True,

@@ -1,9 +1,9 @@
 """What the workers do for the outbox."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from celery import shared_task
+from celery import Task, shared_task
 
 from authsvc.mail import delivery
 
@@ -35,16 +35,38 @@ def purge(**_from_newer_senders: object) -> None:
         pass
 
 
+@shared_task(acks_late=True, ignore_result=True)
+def announce_each(*, mail_ids: list[str], **_from_newer_senders: object) -> None:
+    """Announce mails one by one, so that as many workers as there are can send them."""
+    announce(map(UUID, mail_ids))
+
+
+def announce_lot(mail_ids: Sequence[UUID]) -> None:
+    """Tell the workers which mails wait by one message, however many: the rest of that work is theirs.
+
+    Raises as `announce`.
+    """
+    if len(mail_ids) == 1:
+        announce(mail_ids)
+    else:
+        _send(announce_each, [{"mail_ids": [str(mail_id) for mail_id in mail_ids]}])
+
+
 def announce(mail_ids: Iterable[UUID]) -> None:
     """Tell the workers which mails wait, by id alone: brokers and logs see task arguments.
 
-    Raises whatever the broker's client raises. The connection is a fresh one, so that none of a
-    broker that has died meanwhile is used, and gives up after a second.
+    Raises whatever the broker's client raises.
     """
-    options = {**deliver.app.conf.broker_transport_options, **_BROKER_TIMEOUTS}
-    with deliver.app.connection_for_write(transport_options=options) as connection:
-        producer = deliver.app.amqp.Producer(connection, auto_declare=False)
-        for mail_id in mail_ids:
-            deliver.apply_async(
-                kwargs={"mail_id": str(mail_id)}, producer=producer, expires=ANNOUNCEMENT_SECONDS, retry=False
-            )
+    _send(deliver, ({"mail_id": str(mail_id)} for mail_id in mail_ids))
+
+
+def _send(task: "Task[..., None]", messages: Iterable[Mapping[str, object]]) -> None:
+    """Send what a task is called with over a fresh connection, which gives up after a second.
+
+    Another might be one to a broker that has died meanwhile.
+    """
+    options = {**task.app.conf.broker_transport_options, **_BROKER_TIMEOUTS}
+    with task.app.connection_for_write(transport_options=options) as connection:
+        producer = task.app.amqp.Producer(connection, auto_declare=False)
+        for message in messages:
+            task.apply_async(kwargs=dict(message), producer=producer, expires=ANNOUNCEMENT_SECONDS, retry=False)

@@ -46,7 +46,7 @@ def frozen_broker() -> Iterator[Celery]:
 def _announcing_to(url: str) -> Iterator[Celery]:
     other = Celery("other", broker=url, set_as_current=False)
     other.set_default()
-    own, queue._announcements = queue._announcements, Lots(tasks.announce, name="test", pause_seconds=0, capacity=3)
+    own, queue._announcements = queue._announcements, Lots(tasks.announce_lot, name="test", pause_seconds=0, capacity=3)
     time.sleep(2 * own._pause_seconds)  # what earlier tests announced goes to their broker
     yield other
     queue._announcements = own
@@ -113,6 +113,23 @@ def test_the_configured_broker_takes_announcements_into_the_queue_of_mails() -> 
         messages = [announced.get(timeout=PATIENCE) for _ in mail_ids]
     assert [message.payload[1] for message in messages] == [{"mail_id": str(mail_id)} for mail_id in mail_ids]
     assert all(message.headers["expires"] for message in messages)
+
+
+def test_many_mails_are_announced_by_one_message_which_a_worker_takes_apart() -> None:
+    mail_ids = [uuid4() for _ in range(5)]
+    with app.connection() as connection, connection.SimpleQueue("authsvc.mail") as announced:
+        announced.clear()
+
+        tasks.announce_lot(mail_ids)
+        message = announced.get(timeout=PATIENCE)
+        with pytest.raises(announced.Empty):
+            announced.get(timeout=0.2)
+        assert message.headers["task"] == "authsvc.mail.tasks.announce_each"
+        tasks.announce_each(**message.payload[1])
+
+        messages = [announced.get(timeout=PATIENCE) for _ in mail_ids]
+    assert {message.headers["task"] for message in messages} == {"authsvc.mail.tasks.deliver"}
+    assert [message.payload[1] for message in messages] == [{"mail_id": str(mail_id)} for mail_id in mail_ids]
 
 
 @pytest.mark.django_db
