@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from threading import Lock
 
@@ -188,7 +188,8 @@ def share(*, processes: int, turns: int) -> None:
     Where the system has no files in memory, nobody lends.
     """
     if processes > 1 and sys.platform == "linux":
-        _shared[:] = [[os.memfd_create("turns") for _ in range(1 + 2 * turns)] for _ in range(processes)]
+        with suppress(OSError):
+            _shared[:] = [[os.memfd_create("turns") for _ in range(1 + 2 * turns)] for _ in range(processes)]
 
 
 def of_this_process(number: int) -> Turns:
