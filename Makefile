@@ -65,6 +65,8 @@ fmt: install-dev ## format the code and repair what lint can repair
 run: install ## the service on http://127.0.0.1:$PORT (8000): nothing else needed, state under var/
 	@$(IN) exec env APP_ENV=embedded $(PY) manage.py serve
 
+# Bytecode is kept, whatever the shell says: the dozens of processes of a run read the same modules.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: install-dev ## the whole suite on PostgreSQL and Redis, at 90 % coverage; then on SQLite what runs on both
 	$(IN) $(PY) -m coverage erase
 	$(IN) $(PY) -m coverage run -m $(PYTEST)

@@ -52,6 +52,11 @@ class UserManager(BaseUserManager["User"]):
         update = _sign_in(connection.vendor)
         return bool(update.run(user.pk, user.stamp, user.password, password_hash))
 
+    def void_password(self, user: "User") -> None:
+        """Leave a user without a password, until the owner of the address sets one."""
+        user.set_unusable_password()
+        _voiding(connection.vendor).run(user.pk, user.password)
+
     def get_by_natural_key(self, username: str | None) -> "User":
         """Find by exact match: `iexact` would scan the table."""
         return self.get(email=username)
@@ -65,6 +70,15 @@ def _sign_in(_vendor: str) -> CompiledUpdate:
         User.objects.filter(pk=pk, stamp=stamp, password=read, is_active=True, verified_at__isnull=False),
         {"last_login": Now(), "password": written},
         placeholders=(pk, stamp, read, written),
+    )
+
+
+@lru_cache(maxsize=2)
+def _voiding(_vendor: str) -> CompiledUpdate:
+    """Return the update of `void_password`, compiled for a database."""
+    pk, written = UUID(int=1), "the hash to write"
+    return CompiledUpdate(
+        User.objects.filter(pk=pk), {"password": written, "updated_at": Now()}, placeholders=(pk, written)
     )
 
 

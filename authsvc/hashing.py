@@ -5,6 +5,7 @@ take the memory and starve every other request; so the rest wait for their turn,
 """
 
 import os
+import re
 import secrets
 import unicodedata
 from collections.abc import Callable
@@ -43,7 +44,10 @@ class Argon2id(Argon2PasswordHasher):
     time_cost = 2
     memory_cost = 19456
     parallelism = 1
-    _ours = f"{algorithm}$argon2id$v=19$m={memory_cost},t={time_cost},p={parallelism}$"
+    _ours = re.compile(
+        rf"{algorithm}\$argon2id\$v=19\$m={memory_cost},t={time_cost},p={parallelism}\$[\w+/]{{22}}\$[\w+/]{{43}}",
+        re.ASCII,
+    )
 
     def encode(self, password: str, salt: str) -> str:
         """Return the hash of a password. libsodium makes the salt, of 128 bits; `salt` is for other hashers."""
@@ -64,8 +68,8 @@ class Argon2id(Argon2PasswordHasher):
             return False
 
     def must_update(self, encoded: str) -> bool:
-        """Tell whether a hash was made with other parameters than today's."""
-        return not encoded.startswith(self._ours)
+        """Tell whether a hash has other parameters than today's, or a salt or digest of another length."""
+        return self._ours.fullmatch(encoded) is None
 
 
 def is_text(password: str) -> bool:
@@ -99,7 +103,11 @@ def needs_upgrade(encoded: str) -> bool:
 
 
 def warm_up() -> None:
-    """Make the decoy before the first request, which would otherwise take two hashes' time."""
+    """Take this process's turns, and make the decoy: the first request would otherwise take two hashes' time.
+
+    To be called before there are threads, of which each would take turns.
+    """
+    _turns()
     _decoy()
 
 

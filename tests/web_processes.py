@@ -99,11 +99,11 @@ def registration(email: str) -> dict[str, str]:
 
 
 @contextmanager
-def own_database() -> Iterator[str]:
-    """Make a database on the server of the tests, and leave none behind."""
+def own_database(*, like: str = "template1") -> Iterator[str]:
+    """Make a database on the server of the tests, a copy of another one there, and leave none behind."""
     server, name = os.environ["TEST_DATABASE_URL"], f"two_processes_{secrets.token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"'.encode())
         try:
             yield urlsplit(server)._replace(path=f"/{name}").geturl()
         finally:

@@ -126,8 +126,7 @@ def _repeat(owner: User, *, same_password: bool, origin: Origin, keep: Callable[
         waits = not user.is_verified and user.is_active
         if waits:
             if not same_password and user.has_usable_password():
-                user.set_unusable_password()
-                user.save(update_fields=["password", "updated_at"])
+                User.objects.void_password(user)
             verification.mail_verification(user, origin=origin)
             audit.record(event, origin=origin, subject=user.audit_key)
             keep()

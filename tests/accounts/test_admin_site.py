@@ -1,6 +1,5 @@
 """The admin: who gets in, what its pages show, and what they refuse."""
 
-import threading
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from importlib import import_module, reload
@@ -25,7 +24,7 @@ from accounts.models import ErasureRequest, Role, User
 from accounts.services import lifecycle
 from audit.models import Event
 from audit.origin import Origin
-from authsvc import hashing
+from authsvc import hashing, turns
 from authsvc.mail.models import OutgoingMail
 from authsvc.tokens.models import KnownDevice, ServiceClient, ServiceClientKey, Session, SigningKey
 
@@ -178,9 +177,8 @@ def test_an_unknown_address_costs_a_hash_too(
 
 @pytest.mark.usefixtures("staff")
 def test_a_full_pool_lets_nobody_in_says_so_and_blames_nobody(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    none_left = threading.BoundedSemaphore(1)
-    none_left.acquire()
-    monkeypatch.setattr(hashing, "_pool", lambda: none_left)
+    none_left = turns.Turns([])
+    monkeypatch.setattr(hashing, "_turns", lambda: none_left)
     monkeypatch.setattr(settings, "HASH_WAIT_SECONDS", 0.01)
 
     answer = sign_in(client)

@@ -1,10 +1,13 @@
 """Turns at heavy work, in one process and between those of a server."""
 
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
+from authsvc import turns
 from tests.siblings import Sibling, siblings
 
 TOO_SHORT_SECONDS = 0.3
@@ -102,12 +105,12 @@ def test_who_waits_for_a_frozen_sibling_is_refused_in_time(pair: tuple[Sibling, 
     frozen.signal(signal.SIGSTOP)
 
     owner.take("wanted", within=TOO_SHORT_SECONDS)
+    owner.take("patient")
 
     assert owner.is_refused("wanted")
     frozen.give_back("borrowed")
     frozen.signal(signal.SIGCONT)
-    owner.take("again")
-    assert owner.comes_to_have("again")
+    assert owner.comes_to_have("patient")
 
 
 def test_who_gives_up_leaves_the_turn_to_the_next() -> None:
@@ -136,3 +139,29 @@ def test_three_processes_with_two_turns_each_are_at_six_works_and_never_at_more(
             for one, name in at_work:
                 one.give_back(name)
                 undone.remove((one, name))
+
+
+@pytest.mark.parametrize("file", [-1, 1_000_000], ids=["none", "gone"])
+def test_where_the_shared_file_cannot_be_opened_a_process_has_its_own_turns(
+    file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "_shared", [turns._Shared(file, processes=2, turns=2)])
+
+    own = turns.of_this_process(2)
+
+    with own.one(within=0), own.one(within=0), pytest.raises(turns.NoTurn), own.one(within=0):
+        pass
+
+
+def test_an_interrupted_wait_leaves_the_turn_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = turns.Turns([turns.Turn()])
+
+    def interrupt(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with own.one(within=0), monkeypatch.context() as patch:
+        patch.setattr(Future, "result", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            own._take(until=time.monotonic() + 1)
+    with own.one(within=0):
+        pass

@@ -19,6 +19,7 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from config.env import Environment
+from tests.measuring import unmeasured
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("config", "accounts", "authsvc", "audit")
@@ -69,7 +70,7 @@ class Served:
 
 def environ(**own: str) -> dict[str, str]:
     names = {*Environment.model_fields, "DJANGO_SETTINGS_MODULE"}
-    return {**{name: value for name, value in os.environ.items() if name not in names}, **own}
+    return {**{name: value for name, value in unmeasured().items() if name not in names}, **own}
 
 
 def free_port() -> int:

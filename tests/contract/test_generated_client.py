@@ -15,6 +15,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from tests.api_document import COMMITTED
 from tests.cast import PASSWORD, post_round
+from tests.measuring import unmeasured
 
 PACKAGE = "authsvc_client_of_this_test"
 # Its templates would be formatted by programs that a consumer need not have.
@@ -30,6 +31,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.C
     arguments = ["generate", "--path", str(COMMITTED), "--config", str(configuration), "--meta", "none"]
     yield subprocess.run(
         [sys.executable, "-m", "openapi_python_client", *arguments, "--output-path", str(folder / PACKAGE)],
+        env=unmeasured(),
         capture_output=True,
         text=True,
         timeout=60,

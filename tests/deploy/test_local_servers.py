@@ -1,4 +1,3 @@
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 import redis
 
 from deploy import local_servers
+from tests.measuring import unmeasured
 
 ROOT = Path(local_servers.__file__).parent.parent
 
@@ -95,7 +95,7 @@ def test_no_server_and_no_data_outlives_the_process_that_started_it(death: signa
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(place)},
+        env={**unmeasured(), "TMPDIR": str(place)},
     )
     with starter:
         assert starter.stdout is not None

@@ -1,9 +1,9 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from tests import servers
+from tests.measuring import unmeasured
 
 ROOT = Path(servers.__file__).parent.parent
 
@@ -19,8 +19,8 @@ def test_show():
 def urls_seen_by_a_test(tmp_path: Path, **environment: str) -> dict[str, str]:
     (tmp_path / "test_urls.py").write_text(SHOW_URLS)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TEST_", "PYTEST_"))}
-    plugins = ["-p", "tests.servers", "-p", "no:django", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    inherited = {name: value for name, value in unmeasured().items() if not name.startswith(("TEST_", "PYTEST_"))}
+    plugins = ["--disable-plugin-autoload", "-p", "tests.servers", "-p", "no:cacheprovider"]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-s", "-q", "--rootdir", tmp_path, *plugins, tmp_path / "test_urls.py"],
         cwd=ROOT,

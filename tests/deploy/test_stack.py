@@ -14,6 +14,7 @@ import pytest
 from config.env import load
 from deploy import stack
 from deploy.local_servers import free_port
+from tests.measuring import measured
 
 SERVERS = {
     "DATABASE_URL": "postgresql://u:p@127.0.0.1:5432/db",
@@ -23,9 +24,8 @@ SERVERS = {
 
 
 @contextmanager
-def running_stack(folder: Path, *, port: int) -> Iterator[subprocess.Popen[str]]:
-    measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-    bare = {"PATH": os.environ["PATH"], "PORT": str(port), **measured}
+def running_stack(folder: Path, *, port: int, **more: str) -> Iterator[subprocess.Popen[str]]:
+    bare = {"PATH": os.environ["PATH"], "PORT": str(port), **more}
     with subprocess.Popen(
         [sys.executable, "-m", "deploy.stack", folder],
         cwd=stack.ROOT,
@@ -80,7 +80,7 @@ def test_one_ctrl_c_ends_all_parts_within_ten_seconds_and_the_next_start_goes_on
     folder, port = place / "stack", free_port()
 
     for _start in range(2):
-        with running_stack(folder, port=port) as process:
+        with running_stack(folder, port=port, **measured()) as process:
             output_until(process, "ready in")
             assert status_of(port, "/readyz") == HTTPStatus.OK
             began = time.monotonic()

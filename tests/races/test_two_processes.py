@@ -15,6 +15,7 @@ import pytest
 
 from authsvc.tokens import freshness
 from tests.crowd import at_once
+from tests.measuring import measured
 from tests.web_processes import STOP_SECONDS, Service, bearer, registration
 
 
@@ -110,8 +111,8 @@ def test_an_odd_authorization_header_is_refused_on_the_wire(service: Service, he
     assert b"invalid_token" in answer
 
 
-def test_a_server_told_to_stop_ends_with_0_and_leaves_no_process(start: Callable[[], Service]) -> None:
-    server = start()
+def test_a_server_told_to_stop_ends_with_0_and_leaves_no_process(start: Callable[..., Service]) -> None:
+    server = start(**measured())
     tokens = server.signed_in()
     pids = server.processes()
     serve = int(Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()[1])

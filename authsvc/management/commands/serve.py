@@ -2,9 +2,11 @@
 
 import errno
 import gc
+import multiprocessing
 import os
 import signal
 import socket
+import sys
 from typing import Any
 
 from celery import current_app
@@ -45,6 +47,8 @@ class Command(BaseCommand):
         # Imported once, here, and shared by every process: all views, and the client of the broker.
         get_resolver().url_patterns  # noqa: B018 - a property that imports
         current_app.connection_for_write().get_transport_cls()
+        if sys.platform == "linux":
+            multiprocessing.set_start_method("fork", force=True)  # a later Python has another default
         turns.share(processes=settings.WEB_PROCESSES, turns=settings.HASH_POOL_SIZE)
         connections.close_all()
         # Collecting garbage writes to every object it looks at; what was made so far stays shared with the children.
