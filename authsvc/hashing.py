@@ -9,7 +9,9 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Barrier
 from typing import ParamSpec, TypeVar
 
 from argon2.exceptions import InvalidHashError
@@ -103,11 +105,11 @@ def needs_upgrade(encoded: str) -> bool:
 
 
 def warm_up() -> None:
-    """Take this process's turns, and make the decoy: the first request would otherwise take two hashes' time.
+    """Take this process's turns, start the threads that hash, and make the decoy.
 
-    To be called before there are threads, of which each would take turns.
+    To be called before there are other threads: each would take turns, and the first request two hashes' time.
     """
-    _turns()
+    _threads()
     _decoy()
 
 
@@ -121,14 +123,31 @@ def _turns() -> turns.Turns:
     return turns.of_this_process(settings.HASH_POOL_SIZE)
 
 
-os.register_at_fork(after_in_child=_turns.cache_clear)  # a child has turns of its own
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Return a thread for each hash that there can be at once, all of them started now."""
+    number = _turns().most
+    threads, all_there = ThreadPoolExecutor(number, thread_name_prefix="password-hash"), Barrier(number)
+    list(threads.map(lambda _number: all_there.wait(), range(number)))
+    return threads
+
+
+def _forget_the_parents() -> None:
+    _turns.cache_clear()
+    _threads.cache_clear()
+
+
+os.register_at_fork(after_in_child=_forget_the_parents)
 
 
 def _in_turn(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run one hash in its turn. Whoever waits for that must hold no transaction."""
+    """Run one hash in its turn. Whoever waits for that must hold no transaction.
+
+    It has a thread of its own: the system gives CPU by the thread, and may prefer those that hash.
+    """
     try:
         with _turns().one(within=settings.HASH_WAIT_SECONDS):
-            return work(*args, **kwargs)
+            return _threads().submit(work, *args, **kwargs).result()
     except turns.NoTurn:
         raise Unavailable from None
 

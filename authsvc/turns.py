@@ -121,6 +121,7 @@ class Turns:
         """Start with none of them taken."""
         self._lock = Lock()
         self._own, self._borrowed = deque(own), deque(borrowed)
+        self.most = len(self._own) + len(self._borrowed)  # that can be taken at once
         self._waiting: deque[Future[Turn]] = deque()
 
     @contextmanager

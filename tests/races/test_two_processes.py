@@ -27,6 +27,18 @@ def test_there_are_two_processes(service: Service) -> None:
     assert len(service.processes()) == 2
 
 
+def test_requests_stand_behind_the_threads_that_hash(service: Service) -> None:
+    ask = partial(service.me, service.signed_in()["accessToken"])
+    at_once([ask] * 20)
+
+    for process in service.processes():
+        tasks = [int(task.name) for task in Path(f"/proc/{process}/task").iterdir()]
+        priorities = [os.getpriority(os.PRIO_PROCESS, task) for task in tasks]
+        assert set(priorities) == {0, 5}
+        assert os.getpriority(os.PRIO_PROCESS, process) == 5
+        assert priorities.count(0) >= 2  # a turn of the process's own, and one of its sibling
+
+
 def test_fifty_refreshes_at_once_give_one_successor(service: Service) -> None:
     tokens = service.signed_in()
     refresh = partial(service.post, "/auth/refresh", {"refreshToken": tokens["refreshToken"]})
