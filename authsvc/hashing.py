@@ -9,9 +9,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from threading import Barrier
+from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
 from argon2.exceptions import InvalidHashError
@@ -109,7 +107,7 @@ def warm_up() -> None:
 
     To be called before there are other threads: each would take turns, and the first request two hashes' time.
     """
-    _threads()
+    _turns()
     _decoy()
 
 
@@ -123,31 +121,13 @@ def _turns() -> turns.Turns:
     return turns.of_this_process(settings.HASH_POOL_SIZE)
 
 
-@cache
-def _threads() -> ThreadPoolExecutor:
-    """Return a thread for each hash that there can be at once, all of them started now."""
-    number = _turns().most
-    threads, all_there = ThreadPoolExecutor(number, thread_name_prefix="password-hash"), Barrier(number)
-    list(threads.map(lambda _number: all_there.wait(), range(number)))
-    return threads
-
-
-def _forget_the_parents() -> None:
-    _turns.cache_clear()
-    _threads.cache_clear()
-
-
-os.register_at_fork(after_in_child=_forget_the_parents)
+os.register_at_fork(after_in_child=_turns.cache_clear)  # a child has turns of its own
 
 
 def _in_turn(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run one hash in its turn. Whoever waits for that must hold no transaction.
-
-    It has a thread of its own: the system gives CPU by the thread, and may prefer those that hash.
-    """
+    """Run one hash in its turn, on a thread of its own. Whoever waits for that must hold no transaction."""
     try:
-        with _turns().one(within=settings.HASH_WAIT_SECONDS):
-            return _threads().submit(work, *args, **kwargs).result()
+        return _turns().run(partial(work, *args, **kwargs), within=settings.HASH_WAIT_SECONDS)
     except turns.NoTurn:
         raise Unavailable from None
 

@@ -14,11 +14,14 @@ import struct
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Lock
+from threading import Condition, Lock, Thread
+from typing import Any, TypeVar
+
+R = TypeVar("R")
 
 _RETRY_SECONDS = 0.001
 _LOOK_AROUND_SECONDS = 0.01
@@ -58,8 +61,6 @@ class _Locks:
 class Turn:
     """A turn of this process that no other knows of."""
 
-    is_borrowed = False
-
     def begin(self, *, until: float) -> bool:
         """Take the turn, by `until` of the monotonic clock; tell whether that went well."""
         del until  # others must wait
@@ -95,8 +96,6 @@ class _Lent(Turn):
 class _Borrowed(Turn):
     """A turn of a sibling, which may want it itself. Nobody waits for it."""
 
-    is_borrowed = True
-
     def __init__(self, locks: _Locks, wanted: int) -> None:
         self._locks, self._wanted, self._taken = locks, wanted, wanted + 1
 
@@ -115,83 +114,80 @@ class _Borrowed(Turn):
 
 
 class Turns:
-    """The turns of a process, and those that it may borrow. Who comes first is served first."""
+    """Threads that do heavy work, one for each turn that there can be. Who comes first is served first."""
 
     def __init__(self, own: Iterable[Turn], borrowed: Iterable[Turn] = ()) -> None:
-        """Start with none of them taken."""
+        """Start the threads."""
         self._lock = Lock()
-        self._own, self._borrowed = deque(own), deque(borrowed)
-        self.most = len(self._own) + len(self._borrowed)  # that can be taken at once
-        self._waiting: deque[Future[Turn]] = deque()
+        self._works: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._for_own, self._for_borrowed = Condition(self._lock), Condition(self._lock)
+        self._idle = 0  # threads of own turns that wait for work
+        for do, turns in ((self._use, own), (self._borrow, borrowed)):
+            for turn in turns:
+                Thread(target=do, args=(turn,), name="turn", daemon=True).start()
 
-    @contextmanager
-    def one(self, *, within: float) -> Iterator[None]:
-        """Hold a turn for the block. Raises `NoTurn` where none becomes free within that many seconds."""
-        turn = self._take(until=time.monotonic() + within)
-        try:
-            yield
-        finally:
-            self._pass_on(turn)
+    def run(self, work: Callable[[], R], *, within: float) -> R:
+        """Return what the work returns, or raise what it raises.
 
-    def _take(self, *, until: float) -> Turn:
+        Raises `NoTurn` where it could not begin within that many seconds.
+        """
+        future: Future[R] = Future()
         with self._lock:
-            turn = self._own.popleft() if self._own else None
-            if turn is None:
-                place: Future[Turn] = Future()
-                self._waiting.append(place)
-                self._serve()
-        if turn is None:
-            return self._wait(place, until=until)
-        if turn.begin(until=until):
-            return turn
-        with self._lock:
-            self._own.append(turn)
-        raise NoTurn
-
-    def _wait(self, place: Future[Turn], *, until: float) -> Turn:
+            self._works.append((future, work))
+            self._for_own.notify()
+            if len(self._works) > self._idle:
+                self._for_borrowed.notify()
         try:
-            while True:
-                left = until - time.monotonic()
-                try:
-                    return place.result(min(max(left, 0.0), _LOOK_AROUND_SECONDS))
-                except TimeoutError:
-                    if left <= 0 and place.cancel():
-                        raise NoTurn from None
+            return future.result(within)
+        except TimeoutError:  # perhaps the work's own
+            if future.cancel():
+                raise NoTurn from None
+            return future.result()
+
+    def _use(self, turn: Turn) -> None:
+        """Work by a turn of this process, for ever."""
+        while True:
+            with self._lock:
+                self._idle += 1
+                while not self._works:
+                    self._for_own.wait()
+                self._idle -= 1
+            if turn.begin(until=time.monotonic() + _LOOK_AROUND_SECONDS):
+                self._work(turn)
+            else:
                 with self._lock:
-                    self._serve()  # no sibling tells when it is done
-        except (KeyboardInterrupt, SystemExit):
-            if not place.cancel():
-                self._pass_on(place.result())
-            raise
+                    self._for_borrowed.notify()
 
-    def _pass_on(self, turn: Turn) -> None:
+    def _borrow(self, turn: Turn) -> None:
+        """Work by the turn of a sibling whenever there is more to do than threads of own turns to do it, for ever."""
+        while True:
+            with self._lock:
+                while len(self._works) <= self._idle:
+                    self._for_borrowed.wait()
+            if turn.begin(until=0.0):
+                self._work(turn)
+            else:
+                time.sleep(_LOOK_AROUND_SECONDS)  # no sibling tells when it is done
+
+    def _work(self, turn: Turn) -> None:
+        """Do what waits, one work after the other without a pause, as long as the turn may be kept; then end it."""
+        try:
+            while self._works and turn.may_go_on():
+                self._do_next()
+        finally:
+            turn.end()
+
+    def _do_next(self) -> None:
         with self._lock:
-            if not (turn.may_go_on() and self._hand_over(turn)):
-                turn.end()
-                (self._borrowed if turn.is_borrowed else self._own).append(turn)
-            self._serve()
-
-    def _serve(self) -> None:
-        """Give those who wait what is free, of this process and of its siblings. The lock is held."""
-        for turns in (self._own, self._borrowed):
-            for _ in range(len(turns)):
-                if not self._waiting:
-                    return
-                turn = turns.popleft()
-                if turn.begin(until=0.0):
-                    if self._hand_over(turn):
-                        continue
-                    turn.end()
-                turns.append(turn)
-
-    def _hand_over(self, turn: Turn) -> bool:
-        """Give a turn to who waits longest; tell whether anybody did. The lock is held."""
-        while self._waiting:
-            place = self._waiting.popleft()
-            if place.set_running_or_notify_cancel():  # or they gave up
-                place.set_result(turn)
-                return True
-        return False
+            if not self._works:
+                return
+            future, work = self._works.popleft()
+        if not future.set_running_or_notify_cancel():
+            return  # nobody waits any more
+        try:
+            future.set_result(work())
+        except BaseException as reason:  # noqa: BLE001 - it is raised where the work was asked for
+            future.set_exception(reason)
 
 
 @dataclass(frozen=True, slots=True)

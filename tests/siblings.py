@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from threading import Event, Lock, Thread
 
@@ -92,11 +93,13 @@ def _child(line: Connection) -> None:
         with speaking:
             line.send((name, what))
 
+    def hold(name: str) -> None:
+        say(name, "has it")
+        works[name].wait()
+
     def work(name: str, within: float) -> None:
         try:
-            with mine.one(within=within):
-                say(name, "has it")
-                works[name].wait()
+            mine.run(partial(hold, name), within=within)
         except turns.NoTurn:
             say(name, "refused")
 

@@ -1,14 +1,14 @@
 """Turns at heavy work, in one process and between those of a server."""
 
 import signal
-import time
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
 
 import pytest
 
 from authsvc import turns
-from tests.siblings import Sibling, siblings
+from tests.siblings import PATIENCE_SECONDS, Sibling, siblings
 
 TOO_SHORT_SECONDS = 0.3
 
@@ -147,21 +147,27 @@ def test_where_the_shared_file_cannot_be_opened_a_process_has_its_own_turns(
 ) -> None:
     monkeypatch.setattr(turns, "_shared", [turns._Shared(file, processes=2, turns=2)])
 
-    own = turns.of_this_process(2)
+    own, gate, inside = turns.of_this_process(2), Event(), Barrier(3)
 
-    with own.one(within=0), own.one(within=0), pytest.raises(turns.NoTurn), own.one(within=0):
-        pass
+    def hold() -> None:
+        inside.wait(PATIENCE_SECONDS)
+        gate.wait(PATIENCE_SECONDS)
+
+    with ThreadPoolExecutor(2) as threads:
+        holding = [threads.submit(own.run, hold, within=PATIENCE_SECONDS) for _ in range(2)]
+        inside.wait(PATIENCE_SECONDS)
+        with pytest.raises(turns.NoTurn):
+            own.run(hold, within=0.05)
+        gate.set()
+        assert [held.result() for held in holding] == [None, None]
 
 
-def test_an_interrupted_wait_leaves_the_turn_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_work_raises_is_raised_where_it_was_asked_for() -> None:
     own = turns.Turns([turns.Turn()])
 
-    def interrupt(*_args: object) -> None:
-        raise KeyboardInterrupt
+    def fail() -> None:
+        raise TimeoutError("its own")
 
-    with own.one(within=0), monkeypatch.context() as patch:
-        patch.setattr(Future, "result", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            own._take(until=time.monotonic() + 1)
-    with own.one(within=0):
-        pass
+    with pytest.raises(TimeoutError, match="its own"):
+        own.run(fail, within=PATIENCE_SECONDS)
+    assert own.run(lambda: "goes on", within=PATIENCE_SECONDS) == "goes on"
