@@ -21,7 +21,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, ResponseHeaders
 from django.urls import ResolverMatch, URLResolver, get_resolver
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
@@ -152,16 +152,19 @@ class _Views(BaseHandler):
 class _ApiLane:
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
-        self.headers = dict(_API_HEADERS)
+        headers = dict(_API_HEADERS)
         if settings.SECURE_TRANSPORT:
-            self.headers["Strict-Transport-Security"] = _hsts()
+            headers["Strict-Transport-Security"] = _hsts()
+        self.headers = _pairs(ResponseHeaders(headers))
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         language = _language(request.META.get("HTTP_ACCEPT_LANGUAGE", "")[:_LANGUAGE_HEADER_MAX])
         with translation.override(language):
             response = _enveloped(request, self._answer(request))
-        for name, value in self.headers.items():
-            response.headers.setdefault(name, value)
+        # As `response.headers.setdefault`, which checks and converts each of them for every answer anew.
+        own = _pairs(response.headers)
+        for key, pair in self.headers.items():
+            own.setdefault(key, pair)
         response.headers.setdefault("Content-Language", language)
         if isinstance(response, HttpResponse):
             response.headers["Content-Length"] = str(len(response.content))
@@ -180,6 +183,11 @@ class _ApiLane:
             status, problems, headers = describe(refusal, request)
             return error_response(request, status=status, problems=problems, headers=headers)
         return self.get_response(request)
+
+
+def _pairs(headers: ResponseHeaders) -> dict[str, tuple[str, str]]:
+    """Return what headers are kept in: name and value, by the name in lower case."""
+    return headers._store  # noqa: SLF001
 
 
 def _enveloped(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
