@@ -15,7 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # How far requests stand behind password hashes where both want the CPU. On a full machine a thread that hashes would
 # otherwise get a fifth of it, for there are few of them: a sign-in would wait ten times as long as anything else.
-_STEPS_BEHIND_HASHES = 5
+_STEPS_BEHIND_HASHES = 10
 
 application = get_wsgi_application()
 hashing.warm_up()

@@ -34,8 +34,8 @@ def test_requests_stand_behind_the_threads_that_hash(service: Service) -> None:
     for process in service.processes():
         tasks = [int(task.name) for task in Path(f"/proc/{process}/task").iterdir()]
         priorities = [os.getpriority(os.PRIO_PROCESS, task) for task in tasks]
-        assert set(priorities) == {0, 5}
-        assert os.getpriority(os.PRIO_PROCESS, process) == 5
+        assert set(priorities) == {0, 10}
+        assert os.getpriority(os.PRIO_PROCESS, process) == 10
         assert priorities.count(0) >= 2  # a turn of the process's own, and one of its sibling
 
 
