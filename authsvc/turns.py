@@ -227,12 +227,20 @@ def of_this_process(number: int) -> Turns:
     """
     for shared in _shared:
         with suppress(OSError):  # no /proc
-            locks = _Locks(shared.file)
-            for mine in range(shared.processes):
-                if locks.lock(shared.alive_at(mine)):
-                    others = [place % shared.processes for place in range(mine + 1, mine + shared.processes)]
-                    return Turns(
-                        [_Lent(locks, wanted) for wanted in shared.turns_at(mine)],
-                        [_Borrowed(locks, wanted) for place in others for wanted in shared.turns_at(place)],
-                    )
+            claimed = _claim_place(shared)
+            if claimed is not None:
+                return claimed
     return Turns(Turn() for _ in range(number))
+
+
+def _claim_place(shared: _Shared) -> Turns | None:
+    locks = _Locks(shared.file)
+    free = (place for place in range(shared.processes) if locks.lock(shared.alive_at(place)))
+    mine = next(free, None)
+    if mine is None:
+        return None
+    others = [place % shared.processes for place in range(mine + 1, mine + shared.processes)]
+    return Turns(
+        [_Lent(locks, wanted) for wanted in shared.turns_at(mine)],
+        [_Borrowed(locks, wanted) for place in others for wanted in shared.turns_at(place)],
+    )
