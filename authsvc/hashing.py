@@ -1,7 +1,7 @@
 """Password hashes, at most as many at once as the process has CPU for.
 
 One hash takes 19 MiB and a core for tens of milliseconds. Unbounded, a burst of sign-ins would
-take the memory and starve every other request; so the rest wait for their turn, then are refused.
+take the memory; so the rest wait for their turn, then are refused.
 """
 
 import os

@@ -42,8 +42,8 @@ class _Locks:
         """Lock, by `until` of the monotonic clock where another process has it; tell whether that went well."""
         while True:
             try:
-                self._set(fcntl.F_WRLCK, byte)
-            except BlockingIOError:
+                self._do(fcntl.F_OFD_SETLK, fcntl.F_WRLCK, byte)
+            except OSError:  # taken, or no memory for it
                 if time.monotonic() >= until:
                     return False
                 time.sleep(_RETRY_SECONDS)
@@ -51,11 +51,15 @@ class _Locks:
                 return True
 
     def unlock(self, byte: int) -> None:
-        self._set(fcntl.F_UNLCK, byte)
+        self._do(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, byte)
 
-    def _set(self, kind: int, byte: int) -> None:
+    def is_another_s(self, byte: int) -> bool:
+        """Tell whether another process has it."""
+        return struct.unpack_from("h", self._do(fcntl.F_OFD_GETLK, fcntl.F_WRLCK, byte)) != (fcntl.F_UNLCK,)
+
+    def _do(self, command: int, kind: int, byte: int) -> bytes:
         # C's `struct flock`. These locks belong to what was opened, others to the process and any file it closes.
-        fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, struct.pack("hhqqi", kind, os.SEEK_SET, byte, 1, 0))
+        return fcntl.fcntl(self._file, command, struct.pack("hhqqi", kind, os.SEEK_SET, byte, 1, 0))
 
 
 class Turn:
@@ -94,14 +98,14 @@ class _Lent(Turn):
 
 
 class _Borrowed(Turn):
-    """A turn of a sibling, which may want it itself. Nobody waits for it."""
+    """A turn of a sibling, which may want it itself. Nobody waits for it, and one without an owner is nobody's."""
 
-    def __init__(self, locks: _Locks, wanted: int) -> None:
-        self._locks, self._wanted, self._taken = locks, wanted, wanted + 1
+    def __init__(self, locks: _Locks, alive: int, wanted: int) -> None:
+        self._locks, self._alive, self._wanted, self._taken = locks, alive, wanted, wanted + 1
 
     def begin(self, *, until: float) -> bool:
         del until
-        return self.may_go_on() and self._locks.lock(self._taken)
+        return self._locks.is_another_s(self._alive) and self.may_go_on() and self._locks.lock(self._taken)
 
     def may_go_on(self) -> bool:
         if not self._locks.lock(self._wanted):
@@ -132,17 +136,20 @@ class Turns:
         Raises `NoTurn` where it could not begin within that many seconds.
         """
         future: Future[R] = Future()
+        asked = (future, work)
         with self._lock:
-            self._works.append((future, work))
+            self._works.append(asked)
             self._for_own.notify()
             if len(self._works) > self._idle:
                 self._for_borrowed.notify()
         try:
             return future.result(within)
         except TimeoutError:  # perhaps the work's own
-            if future.cancel():
-                raise NoTurn from None
-            return future.result()
+            if not future.cancel():
+                return future.result()
+            with self._lock, suppress(ValueError):  # one that is taking it lets go of it
+                self._works.remove(asked)
+            raise NoTurn from None
 
     def _use(self, turn: Turn) -> None:
         """Work by a turn of this process, for ever."""
@@ -167,6 +174,8 @@ class Turns:
             if turn.begin(until=0.0):
                 self._work(turn)
             else:
+                with self._lock:
+                    self._for_borrowed.notify()  # another sibling's may be free
                 time.sleep(_LOOK_AROUND_SECONDS)  # no sibling tells when it is done
 
     def _work(self, turn: Turn) -> None:
@@ -182,12 +191,13 @@ class Turns:
             if not self._works:
                 return
             future, work = self._works.popleft()
-        if not future.set_running_or_notify_cancel():
-            return  # nobody waits any more
         try:
-            future.set_result(work())
+            if future.set_running_or_notify_cancel():  # or nobody waits any more
+                future.set_result(work())
         except BaseException as reason:  # noqa: BLE001 - it is raised where the work was asked for
             future.set_exception(reason)
+        finally:
+            del future, work  # a failure holds this frame, and would hold what they hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,5 +252,5 @@ def _claim_place(shared: _Shared) -> Turns | None:
     others = [place % shared.processes for place in range(mine + 1, mine + shared.processes)]
     return Turns(
         [_Lent(locks, wanted) for wanted in shared.turns_at(mine)],
-        [_Borrowed(locks, wanted) for place in others for wanted in shared.turns_at(place)],
+        [_Borrowed(locks, shared.alive_at(place), wanted) for place in others for wanted in shared.turns_at(place)],
     )

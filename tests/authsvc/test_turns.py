@@ -92,8 +92,6 @@ def test_a_process_that_is_killed_leaves_its_turns(pair: tuple[Sibling, Sibling]
     killed.signal(signal.SIGKILL)
 
     assert left.comes_to_have("wanted")
-    left.take("of the dead")
-    assert left.comes_to_have("of the dead")
 
 
 def test_who_waits_for_a_frozen_sibling_is_refused_in_time(pair: tuple[Sibling, Sibling]) -> None:
@@ -124,6 +122,43 @@ def test_who_gives_up_leaves_the_turn_to_the_next() -> None:
         alone.give_back("first")
 
         assert alone.comes_to_have("patient")
+
+
+def test_a_borrower_finds_the_one_sibling_that_is_idle() -> None:
+    for busy_one in (1, 2):
+        with siblings(3) as crowd:
+            crowd[busy_one].take("own")
+            assert crowd[busy_one].has("own")
+            crowd[0].take("own")
+            assert crowd[0].has("own")
+
+            crowd[0].take("more", within=1.0)
+
+            assert crowd[0].comes_to_have("more")
+
+
+def test_a_borrower_finds_the_one_turn_that_a_sibling_does_not_use() -> None:
+    with siblings(2, turns_each=2) as (borrower, lender):
+        lender.take("own")
+        assert lender.has("own")
+        borrower.take("own", "own too")
+        assert borrower.has("own")
+        assert borrower.has("own too")
+
+        borrower.take("more", within=1.0)
+
+        assert borrower.comes_to_have("more")
+
+
+def test_nobody_borrows_from_the_dead(pair: tuple[Sibling, Sibling]) -> None:
+    left, killed = pair
+    killed.signal(signal.SIGKILL)
+    left.take("own")
+    assert left.has("own")
+
+    left.take("more", within=TOO_SHORT_SECONDS)
+
+    assert left.is_refused("more")
 
 
 def test_three_processes_with_two_turns_each_are_at_six_works_and_never_at_more() -> None:
