@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from threading import Event, Lock, Thread
 
 from authsvc import turns
@@ -49,6 +51,14 @@ class Sibling:
     def signal(self, number: signal.Signals) -> None:
         """Stop, continue or kill the process."""
         os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill the process, and wait until the kernel has taken back what it had."""
+        self.signal(signal.SIGKILL)
+        until = time.monotonic() + PATIENCE_SECONDS
+        while Path(f"/proc/{self.pid}/fd").exists() and any(Path(f"/proc/{self.pid}/fd").iterdir()):
+            assert time.monotonic() < until
+            time.sleep(0.01)
 
     def _said(self, name: str, *, within: float) -> str | None:
         while name not in self._heard and self._line.poll(within):

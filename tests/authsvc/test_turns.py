@@ -89,7 +89,7 @@ def test_a_process_that_is_killed_leaves_its_turns(pair: tuple[Sibling, Sibling]
     left.take("wanted")
     assert not left.has("wanted")
 
-    killed.signal(signal.SIGKILL)
+    killed.kill()
 
     assert left.comes_to_have("wanted")
 
@@ -152,7 +152,7 @@ def test_a_borrower_finds_the_one_turn_that_a_sibling_does_not_use() -> None:
 
 def test_nobody_borrows_from_the_dead(pair: tuple[Sibling, Sibling]) -> None:
     left, killed = pair
-    killed.signal(signal.SIGKILL)
+    killed.kill()
     left.take("own")
     assert left.has("own")
 
