@@ -30,8 +30,11 @@ def at_once(deeds: Iterable[Callable[[], T]]) -> list[T]:
 
 @contextmanager
 def _patient_pool() -> Iterator[None]:
-    """Let threads wait for a connection: a web process never has more of them than connections, a test may."""
-    pool = getattr(connection, "pool", None)
+    """Let threads wait for a connection: a web process never has more of them than connections, a test may.
+
+    None is made here: before the database of the tests is, it would lead all of them to another one.
+    """
+    pool = getattr(connection, "_connection_pools", {}).get(connection.alias)
     if pool is None:
         yield
         return
