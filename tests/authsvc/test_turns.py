@@ -20,6 +20,13 @@ def pair() -> Iterator[tuple[Sibling, Sibling]]:
         yield one, other
 
 
+def take_both(one: Sibling) -> None:
+    """Have a process of a pair take its own turn, and borrow that of the other."""
+    for name in ("own", "borrowed"):
+        one.take(name)
+        assert one.has(name)
+
+
 def test_a_process_alone_has_its_own_turns_and_no_more() -> None:
     with siblings(1) as (alone,):
         alone.take("first")
@@ -33,10 +40,7 @@ def test_a_process_alone_has_its_own_turns_and_no_more() -> None:
 
 def test_who_has_all_the_work_borrows_from_who_has_none(pair: tuple[Sibling, Sibling]) -> None:
     busy, _idle = pair
-    busy.take("own")
-    assert busy.has("own")
-    busy.take("borrowed")
-    assert busy.has("borrowed")
+    take_both(busy)
     busy.take("third")
 
     assert not busy.has("third")
@@ -46,10 +50,7 @@ def test_who_has_all_the_work_borrows_from_who_has_none(pair: tuple[Sibling, Sib
 
 def test_what_the_owner_wants_comes_back_after_one_piece_of_work(pair: tuple[Sibling, Sibling]) -> None:
     busy, owner = pair
-    busy.take("own")
-    assert busy.has("own")
-    busy.take("borrowed")
-    assert busy.has("borrowed")
+    take_both(busy)
     busy.take("next", "last")
     owner.take("wanted")
     assert not owner.has("wanted")
@@ -82,10 +83,7 @@ def test_nobody_borrows_what_its_owner_uses(pair: tuple[Sibling, Sibling]) -> No
 
 def test_a_process_that_is_killed_leaves_its_turns(pair: tuple[Sibling, Sibling]) -> None:
     killed, left = pair
-    killed.take("own")
-    assert killed.has("own")
-    killed.take("borrowed")
-    assert killed.has("borrowed")
+    take_both(killed)
     left.take("wanted")
     assert not left.has("wanted")
 
@@ -96,10 +94,7 @@ def test_a_process_that_is_killed_leaves_its_turns(pair: tuple[Sibling, Sibling]
 
 def test_who_waits_for_a_frozen_sibling_is_refused_in_time(pair: tuple[Sibling, Sibling]) -> None:
     frozen, owner = pair
-    frozen.take("own")
-    assert frozen.has("own")
-    frozen.take("borrowed")
-    assert frozen.has("borrowed")
+    take_both(frozen)
     frozen.signal(signal.SIGSTOP)
 
     owner.take("wanted", within=TOO_SHORT_SECONDS)
