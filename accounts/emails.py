@@ -6,8 +6,6 @@ from django.conf import settings
 
 from accounts.models import User
 from audit.origin import Origin
-from authsvc import crypto
-from authsvc.ids import uuid7
 from authsvc.mail.models import OutgoingMail
 from authsvc.mail.queue import enqueue
 from authsvc.tokens import devices
@@ -31,7 +29,6 @@ def verification(*, user: User, token: str, lane: str = "") -> OutgoingMail:
             "link": f"{_site()}/verify-email#token={token}",
             "hours": str(VERIFICATION_HOURS),
         },
-        dedupe_key=f"verify_email:{crypto.sha256(token).hex()}",
         lane=lane,
     )
 
@@ -43,7 +40,6 @@ def already_registered(*, user: User) -> OutgoingMail:
         to=user.email,
         language=user.locale,
         context={"name": user.name, "sign_in_url": _site()},
-        dedupe_key=f"already_registered:{uuid7()}",
     )
 
 

@@ -104,6 +104,7 @@ if not SECURE_TRANSPORT:
     MIDDLEWARE.insert(1, "config.plain_http.PlainCookies")
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
+FORCE_SCRIPT_NAME = ""  # never below a path, whatever the variables of the process are called
 APPEND_SLASH = False
 TEMPLATES: list[dict[str, Any]] = [
     {

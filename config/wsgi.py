@@ -5,10 +5,11 @@ import sys
 from multiprocessing.util import Finalize
 from threading import get_native_id
 
+import django
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
 
 from authsvc import afterwards, hashing
+from authsvc.http.application import Application
 from config import embedded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -17,7 +18,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # otherwise get a fifth of it, for there are few of them: a sign-in would wait ten times as long as anything else.
 _STEPS_BEHIND_HASHES = 10
 
-application = get_wsgi_application()
+django.setup(set_prefix=False)
+application = Application()
 hashing.warm_up()
 # Runs at the end of a forked server process, where `atexit` does not.
 Finalize(None, afterwards.finish, exitpriority=100)

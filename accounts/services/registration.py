@@ -19,6 +19,7 @@ from accounts.services import lifecycle, verification
 from accounts.services.password_rules import check_new_password
 from audit import services as audit
 from audit.events import EventType, Outcome
+from audit.insertion import together
 from audit.origin import Origin
 from authsvc import hashing
 from authsvc.errors import DomainError, ErrorCode, Kind, Unavailable
@@ -103,12 +104,15 @@ def purge_unverified(*, origin: Origin, tell: Callable[[int], None] | None = Non
 
 def _create(*, name: str, email: str, password_hash: str, locale: str, origin: Origin, keep: Keep[User]) -> User:
     with transaction.atomic():
-        user = User.objects.create_user(email=email, name=name, password_hash=password_hash, locale=locale)
+        with together():
+            user = User.objects.create_user(email=email, name=name, password_hash=password_hash, locale=locale)
+            mail = verification.mail_first(user)
+            audit.record(EventType.ACCOUNT_REGISTRATION_CREATED, origin=origin, subject=user.audit_key)
         holder = selectors.who_may_undo(email, against=user)
         if holder is not None:
             raise _AddressHeld(holder)
-        verification.mail_first(user)
-        audit.record(EventType.ACCOUNT_REGISTRATION_CREATED, origin=origin, subject=user.audit_key)
+        if not queue.within_limit(mail):  # the address may have had mails of an account that is gone
+            mail.delete()
         keep(user)
     return user
 

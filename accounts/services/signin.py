@@ -14,6 +14,7 @@ from accounts.models import User
 from accounts.services import not_me, verification
 from audit import services as audit
 from audit.events import EventType, Outcome
+from audit.insertion import together
 from audit.origin import Origin
 from authsvc import afterwards, hashing
 from authsvc.errors import DomainError, ErrorCode, Kind
@@ -82,16 +83,17 @@ def grant(user: User, *, amr: Sequence[str], device: Presented, origin: Origin, 
         admitted = User.objects.note_sign_in(user, password_hash=password_hash)
         if admitted:
             freshness.changed(user.pk)
-            started = sessions.start(user=user, amr=amr, device=device, origin=origin)
+            with together():
+                started = sessions.start(user=user, amr=amr, device=device, origin=origin)
+                audit.record(
+                    EventType.ACCOUNT_SIGNIN_SUCCEEDED,
+                    origin=replace(origin, actor_id=user.audit_key),
+                    subject=user.audit_key,
+                    session_id=started.session.id,
+                    metadata={"amr": ",".join(amr)},
+                )
             if started.device_token is not None:
                 not_me.mail_new_device(user=user, device_name=device.name, at=started.session.created_at, origin=origin)
-            audit.record(
-                EventType.ACCOUNT_SIGNIN_SUCCEEDED,
-                origin=replace(origin, actor_id=user.audit_key),
-                subject=user.audit_key,
-                session_id=started.session.id,
-                metadata={"amr": ",".join(amr)},
-            )
     if not admitted:
         raise _refused(user, Refusal.CHANGED, origin=origin)
     return sessions.issue(started, role=user.role)

@@ -17,7 +17,7 @@ from audit.events import EventType
 from audit.origin import Origin
 from authsvc import crypto, hashing
 from authsvc.errors import DomainError, ErrorCode
-from authsvc.mail import queue
+from authsvc.mail.models import OutgoingMail
 from authsvc.tokens.models import OneTimeToken, Purpose
 from authsvc.tokens.services import one_time
 
@@ -63,18 +63,16 @@ def mail_verification(user: User | None, *, origin: Origin) -> bool:
     )
 
 
-def mail_first(user: User) -> None:
-    """Mail the first link of an account that the caller's transaction has inserted, unless `LIMIT_MAIL` forbids it.
+def mail_first(user: User) -> OutgoingMail:
+    """Mail the first link of an account that the caller's transaction inserts; return it, for `LIMIT_MAIL` to be asked.
 
     Nobody else sees the account yet, and its owner has signed in from nowhere: there is nothing to lock, to
     void or to look up.
     """
     token = crypto.new_token()
     mail = emails.verification(user=user, token=token)
-    if queue.within_limit(mail):  # the address may have had mails of an account that is gone
-        one_time.register(token=token, purpose=Purpose.VERIFY_EMAIL, user=user, mail=mail, lifetime=VERIFICATION_LIFE)
-    else:
-        mail.delete()
+    one_time.register(token=token, purpose=Purpose.VERIFY_EMAIL, user=user, mail=mail, lifetime=VERIFICATION_LIFE)
+    return mail
 
 
 def mail_verification_again(*, user_id: UUID, origin: Origin) -> None:

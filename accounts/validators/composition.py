@@ -76,7 +76,7 @@ class CharacterClass:
         normal = unicodedata.normalize("NFC", password)
         if self.up_to is not None and len(normal) > self.up_to:
             return
-        if not any(self.holds(character) for character in normal):
+        if not any(map(self.holds, normal)):
             raise ValidationError(str(self.message), code=f"password_no_{self.name}")
 
     def get_help_text(self) -> str:

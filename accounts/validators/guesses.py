@@ -79,13 +79,15 @@ _READINGS = tuple(
 
 def folded(text: str) -> str:
     """Return a text without what does not make it harder to guess: capitals, accents, compatibility forms."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
 def squeezed(text: str) -> str:
     """Return a folded text without everything that only separates."""
-    return "".join(character for character in text if character.isalnum())
+    return "".join(filter(str.isalnum, text))
 
 
 def readings(text: str) -> set[str]:
@@ -116,26 +118,19 @@ def _forms(text: str) -> Iterator[tuple[str, int]]:
         yield "".join(character for character, _length in runs), _DETOUR
 
 
-class Words:
-    """A set of words that finds those at a place of a text, in little more memory than their letters take."""
-
-    def __init__(self, words: Iterable[str]) -> None:
-        """Keep the words: sorted, of four letters at least, without spaces."""
-        self._by_head = {head: " ".join(same) for head, same in groupby(words, key=itemgetter(slice(_HEAD)))}
-
-    def at(self, text: str, place: int) -> Iterator[str]:
-        """Yield the words that stand at this place."""
-        same = self._by_head.get(text[place : place + _HEAD])
-        if same is not None:
-            yield from (word for word in same.split(" ") if text.startswith(word, place))
-
-
 class Prices:
     """What everything costs that a password can be made of."""
 
     def __init__(self, core: Iterable[str], common: Iterable[str]) -> None:
-        """Take the words of the blocklist, folded: the first that are tried, and the many others."""
-        self._listed = ((Words(core), _CORE), (Words(common), _COMMON))
+        """Take the words of the blocklist, folded: the first that are tried, and the many others.
+
+        They are sorted, of four letters at least and without spaces.
+        """
+        # What begins alike is one text: that takes little more memory than its letters.
+        self._listed: dict[str, list[tuple[str, int]]] = {}
+        for words, cost in ((core, _CORE), (common, _COMMON)):
+            for head, same in groupby(words, key=itemgetter(slice(_HEAD))):
+                self._listed.setdefault(head, []).append((" ".join(same), cost))
 
     def of(self, text: str, more: Mapping[str, int]) -> int:
         """Return the price of a folded text, or any number above `LIMIT` where it is dearer. `more` are words too."""
@@ -154,8 +149,8 @@ class Prices:
     def _words(self, variants: Iterable[str], place: int, more: Mapping[str, int]) -> Iterator[tuple[int, int]]:
         """Yield the length and the price of each word at a place."""
         for variant in variants:
-            for words, cost in self._listed:
-                yield from ((len(word), cost) for word in words.at(variant, place))
+            for same, cost in self._listed.get(variant[place : place + _HEAD], ()):
+                yield from ((len(word), cost) for word in same.split(" ") if variant.startswith(word, place))
             yield from ((len(word), cost) for word, cost in more.items() if variant.startswith(word, place))
 
 

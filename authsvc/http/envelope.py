@@ -63,7 +63,7 @@ class EnvelopeRenderer(BaseRenderer):
         return dump(
             {
                 "success": True,
-                "message": str(getattr(response, "message", None) or _DONE),
+                "message": str(getattr(response, "message", _DONE)),
                 "data": data,
                 **({"pagination": pagination} if pagination else {}),
                 "meta": meta(context["request"]),

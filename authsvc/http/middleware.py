@@ -9,6 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
@@ -159,17 +160,17 @@ class _ApiLane:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         language = _language(request.META.get("HTTP_ACCEPT_LANGUAGE", "")[:_LANGUAGE_HEADER_MAX])
-        with translation.override(language):
+        with _speaking(language):
             response = _enveloped(request, self._answer(request))
         # As `response.headers.setdefault`, which checks and converts each of them for every answer anew.
         own = _pairs(response.headers)
         for key, pair in self.headers.items():
             own.setdefault(key, pair)
-        response.headers.setdefault("Content-Language", language)
+        own.setdefault("content-language", ("Content-Language", language))
         if isinstance(response, HttpResponse):
-            response.headers["Content-Length"] = str(len(response.content))
+            own["content-length"] = ("Content-Length", str(len(response.content)))
         if request.path_info.startswith("/api/"):
-            response.headers["API-Version"] = VERSION
+            own["api-version"] = ("API-Version", VERSION)
             if not request.path_info.startswith(_VERSIONED) and response.status_code != HTTPStatus.NOT_FOUND:
                 versioned = quote(_VERSIONED + request.path_info.removeprefix("/api/"))
                 response.headers["Link"] = f'<{versioned}>; rel="canonical"'
@@ -183,6 +184,10 @@ class _ApiLane:
             status, problems, headers = describe(refusal, request)
             return error_response(request, status=status, problems=problems, headers=headers)
         return self.get_response(request)
+
+
+def _speaking(language: str) -> AbstractContextManager[object]:
+    return nullcontext() if translation.get_language() == language else translation.override(language)
 
 
 def _pairs(headers: ResponseHeaders) -> dict[str, tuple[str, str]]:

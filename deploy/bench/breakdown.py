@@ -40,6 +40,7 @@ def _django() -> Iterator[None]:
 
         django.setup()
         call_command("migrate", verbosity=0)
+        import config.wsgi  # noqa: F401, PLC0415 - it sets the log up too, so before what follows
         from config.logs import configuration  # noqa: PLC0415
 
         with Path(os.devnull).open("w") as nothing:
@@ -134,10 +135,7 @@ def _request(path: str, token: str) -> Callable[[], object]:
     }
 
     def call() -> bytes:
-        answer = application(environ.copy(), lambda _status, _headers, _failure=None: lambda _data: None)
-        body = b"".join(answer)
-        answer.close()
-        return body
+        return b"".join(application(environ.copy(), lambda _status, _headers: None))
 
     return call
 

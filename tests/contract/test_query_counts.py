@@ -21,7 +21,7 @@ from tests.lineage import Tokens, change
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 _BRACKETS = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMMIT")
-READ, WRITE = "SELECT", ("INSERT", "UPDATE", "DELETE")
+READ, WRITE = "SELECT", ("INSERT", "UPDATE", "DELETE", "WITH row0 AS (INSERT")
 
 
 class Cost:
@@ -44,6 +44,11 @@ class Cost:
         """Reads, writes, cache round trips. Every statement is one of the first two."""
         assert len(self.statements) == self.reads + self.writes, self.statements
         return self.reads, self.writes, self.cache_calls
+
+
+def at_once(rows: int) -> int:
+    """Writes that rows inserted together cost."""
+    return 1 if connection.vendor == "postgresql" else rows
 
 
 @pytest.fixture
@@ -130,21 +135,21 @@ def test_a_repeated_refresh_costs_one_read_more(api: Api, tokens: Tokens, watche
     assert cost.all == (2, 1, 0)
 
 
-def test_a_sign_in_on_a_known_device_costs_five_statements(api: Api, alice: User, warm: None, watched: Watched) -> None:
+def test_a_sign_in_on_a_known_device_costs_four_statements(api: Api, alice: User, warm: None, watched: Watched) -> None:
     token = api.login(alice.email).data["deviceToken"]
     with watched() as cost:
         assert good(api.login(alice.email, deviceToken=token))
 
-    assert cost.all == (1, 4, 0)
+    assert cost.all == (1, 2 + at_once(2), 0)
 
 
-def test_one_on_an_unknown_device_costs_three_more_for_making_it_known_and_mailing_its_owner(
+def test_one_on_an_unknown_device_costs_two_more_for_making_room_for_it_and_mailing_its_owner(
     api: Api, alice: User, warm: None, watched: Watched
 ) -> None:
     with watched() as cost:
         assert good(api.login(alice.email))
 
-    assert cost.all == (1, 7, 0)
+    assert cost.all == (1, 2 + at_once(3) + 2, 0)
 
 
 def test_a_failed_sign_in_costs_the_same_whoever_it_names(api: Api, alice: User, warm: None, watched: Watched) -> None:
@@ -165,11 +170,11 @@ def test_a_failed_sign_in_costs_the_same_whoever_it_names(api: Api, alice: User,
     assert costs == [(1, 1, 0)] * 4
 
 
-def test_a_registration_costs_seven_statements(api: Api, warm: None, watched: Watched) -> None:
+def test_a_registration_costs_four_statements(api: Api, warm: None, watched: Watched) -> None:
     with watched() as cost:
         assert good(api.register("ada@example.org"))
 
-    assert cost.all == (3, 4, 0)
+    assert cost.all == (3, at_once(4), 0)
 
 
 def test_a_verification_costs_five_statements(api: Api, warm: None, watched: Watched) -> None:

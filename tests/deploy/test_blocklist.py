@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from accounts.validators import guesses
-from accounts.validators.guesses import Prices, Words
+from accounts.validators.guesses import Prices
 from deploy.blocklist import build
 from tests.measuring import unmeasured
 
@@ -47,14 +47,13 @@ def test_nearly_all_known_disguises_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "expected"),
-    [("pass", ["pass"]), ("passwords", ["pass", "password"]), ("apass", []), ("pas", []), ("", [])],
+    ("text", "price"),
+    [("pass", 10), ("passwords", 10 + 5), ("apass", 5 + 10), ("pas", 3 * 5), ("passt", 10 + 5), ("", 0)],
 )
-def test_words_are_found_where_they_stand(word: str, expected: list[str]) -> None:
-    words = Words(["pass", "password", "passwort", "past"])
+def test_words_are_found_where_they_stand(text: str, price: int) -> None:
+    prices = Prices([], ["pass", "password", "passwort", "past"])
 
-    assert list(words.at(word, 0)) == expected
-    assert list(words.at(f"my{word}", 2)) == expected
+    assert prices.of(text, {}) == price
 
 
 def test_the_cheapest_reading_is_the_price() -> None:
