@@ -69,11 +69,9 @@ def together() -> Iterator[None]:
         yield
     finally:
         _waiting.reset(token)
-    if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
-        _insert(rows)
-    else:
-        for row in rows:
-            _insert([row])
+    at_once = connections[DEFAULT_DB_ALIAS].vendor == "postgresql"
+    for statement in [rows] if at_once and rows else [[row] for row in rows]:
+        _insert(statement)
 
 
 def _insert(rows: Sequence[Model], *, unless_known: bool = False) -> bool:

@@ -126,6 +126,13 @@ class Figures:
         values = self.values.get((name, system))
         return Spread.of(values) if values else None
 
+    def shares(self, row: Row, limit: str) -> Spread | None:
+        """Return what a row reaches of a limit that was measured beside it in each round, where it was."""
+        limits = self.values.get((limit, row.workload))
+        if limits is None:
+            return None
+        return Spread.of([sample.rate / most for sample, most in zip(row.samples, limits, strict=True)])
+
     def spreads(self, name: str) -> Mapping[str, Spread]:
         """Return the spreads of all systems."""
         return {system: Spread.of(values) for (kind, system), values in self.values.items() if kind == name}

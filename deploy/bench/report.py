@@ -15,7 +15,6 @@ TITLES = {
     "W4": "W4: registration, 4 at a time, delivery paused",
     "W5": "W5: sign-in, wrong password, 4 at a time",
 }
-_HASHING = ("W2", "W4", "W5")
 QUIET_CPUS = 0.2
 
 
@@ -37,12 +36,11 @@ def of_growth(figures: Figures, small: str, large: str) -> str:
 def load_table(figures: Figures, load: str, title: str) -> str:
     """Return the table of one load: rates, what the service reaches of each, and CPU time per request."""
     rows = figures.rows(load)
-    bare = figures.spreads(speed.HASHES) if load in _HASHING else {}
     ours = figures.row(load, rows[0].system) if rows else None
-    body = [_load_row(row, ours, list(bare.values())) for row in rows]
+    body = [_load_row(row, ours, figures.shares(row, speed.HASHES_BESIDE)) for row in rows]
     head = ["system", "requests/s", f"{rows[0].system} reaches" if rows else "", "p95 ms"]
     head += [
-        f"of bare {' / '.join(bare)}" if bare else "of the bare hash",
+        "% of the bare hash beside it",
         *(f"{part} µs" for part in PARTS),
         "failures",
         "CPUs busy elsewhere",
@@ -50,7 +48,7 @@ def load_table(figures: Figures, load: str, title: str) -> str:
     return f"### {title}\n\n{_table(head, body)}"
 
 
-def _load_row(row: Row, ours: Row | None, bare: Sequence[Spread]) -> list[str]:
+def _load_row(row: Row, ours: Row | None, share: Spread | None) -> list[str]:
     if not row.is_valid:
         reason = row.first_failure.replace("|", "/").replace("\n", " ")[:100]
         return [row.system, f"INVALID: {reason}", *["-"] * 7, str(row.failed), _number(row.elsewhere, 2)]
@@ -59,7 +57,7 @@ def _load_row(row: Row, ours: Row | None, bare: Sequence[Spread]) -> list[str]:
         _number(row.rate, 0 if row.rate.middle >= 100 else 1),  # noqa: PLR2004
         "-" if ours is None or ours.system == row.system else targets.ratio(ours.rate, row.rate),
         _number(row.p95, 1, scale=1000),
-        " / ".join(f"{row.rate.middle / limit.middle:.0%}" for limit in bare) or "-",
+        "-" if share is None else _number(share, 0, scale=100),
         *(f"{row.microseconds(part).middle:.0f}" for part in PARTS),
         "0",
         _number(row.elsewhere, 2),
