@@ -150,8 +150,12 @@ class Prices:
         """Yield the length and the price of each word at a place."""
         for variant in variants:
             for same, cost in self._listed.get(variant[place : place + _HEAD], ()):
-                yield from ((len(word), cost) for word in same.split(" ") if variant.startswith(word, place))
-            yield from ((len(word), cost) for word, cost in more.items() if variant.startswith(word, place))
+                for word in same.split(" "):
+                    if variant.startswith(word, place):
+                        yield len(word), cost
+            for word, cost in more.items():
+                if variant.startswith(word, place):
+                    yield len(word), cost
 
 
 @cache
@@ -171,10 +175,11 @@ def _runs(lines: Iterable[str], place: int) -> Iterator[tuple[int, int]]:
 def _patterns(text: str, place: int) -> Iterator[tuple[int, int]]:
     """Yield the length and the price of whatever else may stand at a place, if only one character."""
     yield 1, _ORNAMENT if text[place] in _ORNAMENTS else _LETTER
-    for pattern, cost in _CALENDAR:
-        found = pattern.match(text, place)
-        if found:
-            yield len(found[0]), cost
+    if text[place].isdecimal():
+        for pattern, cost in _CALENDAR:
+            found = pattern.match(text, place)
+            if found:
+                yield len(found[0]), cost
     yield from ((length, _REPEAT) for length in _repeats(text, place))
 
 

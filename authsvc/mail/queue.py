@@ -57,4 +57,4 @@ def _recent(_vendor: str, count: int, seconds: int) -> CompiledValues:
 
 # A request must not wait for the broker, be it dead, slow or frozen; what is not announced is found by the sweep within
 # seconds. What comes together is announced together: a connection costs more than many mails.
-_announcements: Lots[UUID] = Lots(tasks.announce_lot, name="mail-announcements", pause_seconds=0.2)
+_announcements: Lots[UUID] = Lots(tasks.announce_lot, name="mail-announcements", pause_seconds=0.5)
