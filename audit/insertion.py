@@ -40,6 +40,8 @@ _AS_IT_IS = (
 )
 
 
+# A statement has 65,535 parameters at most, and each number of rows is another one to put together.
+_ROWS_A_STATEMENT = 8
 _waiting: ContextVar[list[Model] | None] = ContextVar("waiting", default=None)
 
 
@@ -58,7 +60,7 @@ def insert(row: Model, *, unless_known: bool = False) -> bool:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Insert the rows of a block at its end: on PostgreSQL by one statement, which stores all of them or none.
+    """Insert the rows of a block at its end: on PostgreSQL by one statement, or few where they are many.
 
     Until then the database does not have them, so nothing in the block may read them. At the end
     `IntegrityError` is raised where one of them breaks a constraint. To be used in a transaction.
@@ -69,9 +71,9 @@ def together() -> Iterator[None]:
         yield
     finally:
         _waiting.reset(token)
-    at_once = connections[DEFAULT_DB_ALIAS].vendor == "postgresql"
-    for statement in [rows] if at_once and rows else [[row] for row in rows]:
-        _insert(statement)
+    most = _ROWS_A_STATEMENT if connections[DEFAULT_DB_ALIAS].vendor == "postgresql" else 1
+    for first in range(0, len(rows), most):
+        _insert(rows[first : first + most])
 
 
 def _insert(rows: Sequence[Model], *, unless_known: bool = False) -> bool:

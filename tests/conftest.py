@@ -19,6 +19,7 @@ from audit import triggers
 from authsvc import afterwards
 from authsvc.hashing import Argon2id
 from authsvc.lots import Lots
+from authsvc.mail import queue
 from authsvc.tokens.services import access
 from authsvc.tokens.services.keys import ring
 from tests.cast import Api, enrol
@@ -89,6 +90,13 @@ def _static_files_listed_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", take)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _everything_announced() -> Iterator[None]:
+    """Leave nothing to be announced to a broker that ends with the tests."""
+    yield
+    queue._announcements.flush()
 
 
 @pytest.fixture(autouse=True)

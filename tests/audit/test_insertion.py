@@ -60,6 +60,16 @@ def test_the_same_rows_again_are_other_values() -> None:
     assert Event.objects.count() == 2
 
 
+def test_many_rows_are_written_by_several_statements() -> None:
+    with CaptureQueriesContext(connection) as queries:
+        write(*(person(f"{number}@example.org") for number in range(20)))
+
+    inserts = [query["sql"] for query in queries.captured_queries if "INSERT" in query["sql"]]
+    assert len(inserts) == (3 if connection.vendor == "postgresql" else 21)
+    assert User.objects.count() == 20
+    assert Event.objects.count() == 1
+
+
 def test_all_or_none() -> None:
     insert(person("ada@example.org"))
     with pytest.raises(IntegrityError):
