@@ -25,9 +25,12 @@ def _stand_behind_hashes() -> None:
 
     A hash that is interrupted for each request finds the caches emptied when it goes on.
     """
+    thread = get_native_id()
     with suppress(OSError):  # a sandbox may forbid it
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), _STEPS_BEHIND_HASHES)
-        os.sched_setscheduler(get_native_id(), os.SCHED_BATCH, os.sched_param(0))
+        steps = os.getpriority(os.PRIO_PROCESS, thread) + _STEPS_BEHIND_HASHES
+        os.setpriority(os.PRIO_PROCESS, thread, steps)  # beyond the last one there is none
+    with suppress(OSError):
+        os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
 
 
 django.setup(set_prefix=False)

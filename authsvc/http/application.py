@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+from django.conf import settings
 from django.core import signals
 from django.core.handlers.base import reset_urlconf
 from django.core.handlers.wsgi import WSGIHandler
@@ -24,9 +25,10 @@ class Application(WSGIHandler):
     def __init__(self) -> None:
         """Load the middleware. Raises what Django raises where that is set up wrongly."""
         super().__init__()
-        # What these do before a request was done after the last one.
+        # After a request too, every connection is looked at; and queries are only kept for debugging.
         signals.request_started.disconnect(close_old_connections)
-        signals.request_started.disconnect(reset_queries)
+        if not settings.DEBUG:
+            signals.request_started.disconnect(reset_queries)
         signals.request_finished.disconnect(reset_urlconf)
 
     # The stubs know of no other iterable than a response.
