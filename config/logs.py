@@ -8,6 +8,10 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+# Each record would look for these, and no line shows them ("Optimization" in Python's logging HOWTO).
+logging._srcfile = None  # noqa: SLF001 - its documented switch
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
 
 class Failed(logging.Filter):
     """Lets only records of exceptions through."""
