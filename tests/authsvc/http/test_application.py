@@ -37,6 +37,8 @@ urlpatterns = [
     path("streamed", _streamed),
     path("api/failing", _failing),
 ]
+# At the end of a request every connection is looked at.
+pytestmark = pytest.mark.django_db
 handler500 = "authsvc.http.errors.server_error"
 
 
