@@ -61,16 +61,6 @@ class Served:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    def threads(self) -> set[tuple[int, int]]:
-        """Return what standing its threads have: steps of `nice` behind this process, and the scheduling policy."""
-        found = set()
-        for stat in Path("/proc").glob("[0-9]*/task/*/stat"):
-            with suppress(OSError):  # it ended meanwhile
-                fields = stat.read_text().rpartition(")")[2].split()
-                if int(fields[2]) == self.process.pid:
-                    found.add((int(fields[16]) - os.getpriority(os.PRIO_PROCESS, 0), int(fields[38])))
-        return found
-
     def stop(self, number: signal.Signals) -> tuple[int, str, str]:
         """Signal the whole process group, as a terminal and systemd do."""
         os.killpg(self.process.pid, number)
@@ -155,11 +145,6 @@ def test_a_port_in_use_is_one_line_and_an_exit_code(tree: Path) -> None:
 
 def taken_port(served: Served) -> str:
     return served.base.rpartition(":")[2]
-
-
-def test_requests_stand_behind_hashes_and_interrupt_none(tree: Path) -> None:
-    with running(tree) as served:
-        assert served.threads() == {(0, os.SCHED_OTHER), (15, os.SCHED_BATCH)}
 
 
 def test_an_unknown_path_is_answered_while_serving(tree: Path) -> None:

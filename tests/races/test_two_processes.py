@@ -18,6 +18,9 @@ from tests.crowd import at_once
 from tests.measuring import measured
 from tests.web_processes import STOP_SECONDS, Service, bearer, registration
 
+# Steps of `nice`, and the scheduling policy.
+HASHING, REQUESTS = (0, os.SCHED_OTHER), (15, os.SCHED_BATCH)
+
 
 def statuses(answers: list[httpx.Response]) -> set[int]:
     return {answer.status_code for answer in answers}
@@ -27,16 +30,16 @@ def test_there_are_two_processes(service: Service) -> None:
     assert len(service.processes()) == 2
 
 
-def test_requests_stand_behind_the_threads_that_hash(service: Service) -> None:
+def test_requests_stand_behind_the_threads_that_hash_and_interrupt_none(service: Service) -> None:
     ask = partial(service.me, service.signed_in()["accessToken"])
     at_once([ask] * 20)
 
     for process in service.processes():
         tasks = [int(task.name) for task in Path(f"/proc/{process}/task").iterdir()]
-        priorities = [os.getpriority(os.PRIO_PROCESS, task) for task in tasks]
-        assert set(priorities) == {0, 10}
-        assert os.getpriority(os.PRIO_PROCESS, process) == 10
-        assert priorities.count(0) >= 2  # a turn of the process's own, and one of its sibling
+        standings = [(os.getpriority(os.PRIO_PROCESS, task), os.sched_getscheduler(task)) for task in tasks]
+        assert set(standings) == {HASHING, REQUESTS}
+        assert (os.getpriority(os.PRIO_PROCESS, process), os.sched_getscheduler(process)) == REQUESTS
+        assert standings.count(HASHING) >= 2  # a turn of the process's own, and one of its sibling
 
 
 def test_fifty_refreshes_at_once_give_one_successor(service: Service) -> None:
