@@ -4,8 +4,8 @@ A load that hashes is held against the bare hash of the seconds before and after
 costs on a shared machine changes faster than a round lasts.
 """
 
-from collections.abc import Callable, Sequence
-from statistics import mean
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from deploy.bench import limits, processor, workloads
 from deploy.bench.figures import Figures, Sample
@@ -39,10 +39,8 @@ def measure(systems: Sequence[System], loads: Sequence[str], *, rounds: int, sec
         for load in loads:
             report(f"round {number} of {rounds}: {load}")
             service, *peers = systems
-            bare = [_bare_hashes(seconds / 2)] if load in HASHING else []
-            run(service, load, people, figures, seconds=seconds)
-            if bare:
-                figures.add_value(HASHES_BESIDE, load, mean([*bare, _bare_hashes(seconds / 2)]))
+            with _beside_bare_hashes(load, figures, seconds=seconds) if load in HASHING else nullcontext():
+                run(service, load, people, figures, seconds=seconds)
             for system in peers:
                 run(system, load, people, figures, seconds=seconds)
         for system in systems:
@@ -73,8 +71,12 @@ def _start_and_limit(systems: Sequence[System], figures: Figures, *, seconds: fl
         figures.add_value(HASH_CPU, library, limit.cpu_seconds)
 
 
-def _bare_hashes(seconds: float) -> float:
-    return limits.measure(BARE, seconds).per_second
+@contextmanager
+def _beside_bare_hashes(load: str, figures: Figures, *, seconds: float) -> Iterator[None]:
+    before = limits.measure(BARE, seconds / 2)
+    yield
+    after = limits.measure(BARE, seconds / 2)
+    figures.add_value(HASHES_BESIDE, load, (before.per_second + after.per_second) / 2)
 
 
 def _weigh(system: System, figures: Figures) -> None:

@@ -34,8 +34,10 @@ def stopped_at_its_hash(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Event
 
     with monkeypatch.context() as patched:
         patched.setattr(hashing, "make", stopped)
-        yield reached, go_on
-    go_on.set()
+        try:
+            yield reached, go_on
+        finally:
+            go_on.set()
 
 
 def link_to(api: Api, address: str, *, token: str) -> str:
